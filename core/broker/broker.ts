@@ -1,24 +1,24 @@
 /**
- * The broker's state and its entry points: everything that can happen to it, as plain calls. Time
- * comes in as a number; nothing here reads a clock, opens a socket or awaits.
+ * The broker's entry points: everything that can happen to it, as plain calls. Time comes in as a
+ * number; nothing here or below reads a clock, opens a socket, rolls a die or awaits.
  */
-import type { Policy } from '../auth/rights.ts';
+import { staffReach } from '../auth/rights.ts';
 import type { Message } from '../mqtt/packet.ts';
-import type { TopicFilter } from '../mqtt/topic.ts';
-import type { Counters } from './counters.ts';
-import type { Limits } from './limits.ts';
-import type { ConnectionId, Millis, Origin, Outbox, Verification } from './outbox.ts';
+import { ReasonCode } from '../mqtt/reason-code.ts';
+import type { TopicFilter, TopicName } from '../mqtt/topic.ts';
+import { checkTopic } from './bounds.ts';
+import { acceptConnect, refuse } from './connect.ts';
+import { Connection } from './connection.ts';
+import { type Counters, count } from './counters.ts';
+import type { ConnectionId, Millis, Origin, Verification } from './outbox.ts';
+import { Publication } from './publication.ts';
+import { endRenewal } from './renewal.ts';
+import { retain } from './retained.ts';
+import { route, submit } from './route.ts';
+import { type BrokerOptions, State } from './state.ts';
+import { SysTicker } from './sys.ts';
 
-export interface BrokerOptions {
-  readonly outbox: Outbox;
-  readonly limits: Limits;
-  readonly policy: Policy;
-  /** A fresh Client Identifier for clients that send none; the core rolls no dice. [MQTT-3.1.3-6] */
-  readonly assignClientIdentifier: () => string;
-  /** For `$SYS/broker/version`. */
-  readonly version: string;
-  readonly startedAt: Millis;
-}
+export type { BrokerOptions } from './state.ts';
 
 export interface Broker {
   readonly counters: Counters;
@@ -33,12 +33,164 @@ export interface Broker {
   arrived(message: Message, now: Millis): void;
   /** From a plugin in this process. Undefined where it was taken, else why it was not. */
   sent(message: Message, now: Millis): string | undefined;
+  /** Whether `topic` is a declared command now: a send to a user topic that spells one is refused. */
+  declares(topic: TopicName): boolean;
   /** The topics that plugins handle, in place of those named before: declared commands. */
   handles(topics: readonly TopicFilter[], now: Millis): void;
   /** Deadlines have come due. */
   passed(now: Millis): void;
   /** When `passed` is next wanted. */
   nextDeadline(): Millis | undefined;
-  /** Stop accepting, and end every connection with 0x8B Server shutting down. */
+  /** Accept nothing more, and end every connection with 0x8B Server shutting down. */
   shutDown(now: Millis): void;
+}
+
+/** A broker without connections, sessions or messages. */
+export function createBroker(options: BrokerOptions): Broker {
+  return new SansIoBroker(options);
+}
+
+class SansIoBroker implements Broker {
+  readonly #state: State;
+  #handled: readonly TopicFilter[] = [];
+
+  constructor(options: BrokerOptions) {
+    this.#state = new State(options);
+    new SysTicker(this.#state);
+  }
+
+  get counters(): Counters {
+    return this.#state.counters;
+  }
+
+  opened(id: ConnectionId, origin: Origin, now: Millis): void {
+    const { connections, connectionsByAddress, counters, limits, outbox } = this.#state;
+    counters.connectionsOpened++;
+    const fromThere = (connectionsByAddress.get(origin.address) ?? 0) + 1;
+    // A tenth more than allowed gets as far as CONNECT, to be told why it is refused.
+    const tolerated = Math.ceil(limits.maximumConnections * 1.1);
+    if (this.#state.draining || counters.connections >= tolerated) {
+      count(counters.refused, 'ServerBusy');
+      return outbox.close(id);
+    }
+    const connection = new Connection(this.#state, id, origin, now);
+    if (counters.connections >= limits.maximumConnections) {
+      connection.refusal = ReasonCode.ServerBusy;
+    } else if (fromThere > limits.maximumConnectionsPerAddress) {
+      connection.refusal = ReasonCode.QuotaExceeded;
+    }
+    connections.set(id, connection);
+    connectionsByAddress.set(origin.address, fromThere);
+    counters.connections++;
+  }
+
+  received(id: ConnectionId, bytes: Uint8Array, now: Millis): void {
+    this.#state.connections.get(id)?.receive(bytes, now);
+    this.#cutOverrun(now);
+  }
+
+  lost(id: ConnectionId, now: Millis): void {
+    const connection = this.#state.connections.get(id);
+    connection?.over('network', ReasonCode.UnspecifiedError, 'connection lost', now);
+    this.#cutOverrun(now);
+  }
+
+  flushed(id: ConnectionId, waitingBytes: number, now: Millis): void {
+    this.#state.connections.get(id)?.flushed(waitingBytes, now);
+  }
+
+  verified(result: Verification, now: Millis): void {
+    const connection = this.#state.connections.get(result.connection);
+    if (connection === undefined) return;
+    if (connection.phase === 'renewing') {
+      endRenewal(this.#state, connection, result, now);
+    } else if (connection.phase === 'verifying') {
+      if (result.kind === 'accept') {
+        acceptConnect(this.#state, connection, result.identity, now);
+        connection.proceed(now);
+      } else {
+        refuse(this.#state, connection, result.reasonCode, result.detail, now);
+      }
+    }
+    this.#cutOverrun(now);
+  }
+
+  arrived(message: Message, now: Millis): void {
+    const publication = adopt(message, message.reach);
+    if (publication.retain) retain(this.#state, publication);
+    route(this.#state, publication, undefined, now);
+    publication.forgetFrames();
+    this.#cutOverrun(now);
+  }
+
+  sent(message: Message, now: Millis): string | undefined {
+    const { topic } = message;
+    if (topic.startsWith('$')) return `nobody may publish to ${topic}`;
+    const unfit = checkTopic(this.#state, topic);
+    if (unfit !== undefined) return unfit;
+    const publication = adopt(message, staffReach(topic, this.#state.commands));
+    const outcome = submit(this.#state, publication, undefined, now);
+    this.#cutOverrun(now);
+    return outcome === 'refused' ? 'a queue or the store of retained messages is full' : undefined;
+  }
+
+  declares(topic: TopicName): boolean {
+    return this.#state.commands.declares(topic);
+  }
+
+  handles(topics: readonly TopicFilter[], _now: Millis): void {
+    const { commands, handled } = this.#state;
+    for (const topic of topics) {
+      commands.add(topic);
+      handled.add(topic);
+    }
+    for (const topic of this.#handled) {
+      commands.remove(topic);
+      handled.remove(topic);
+    }
+    this.#handled = [...topics];
+  }
+
+  passed(now: Millis): void {
+    for (let due = this.#state.deadlines.take(now); due; due = this.#state.deadlines.take(now)) {
+      due.due(now);
+    }
+    this.#cutOverrun(now);
+  }
+
+  nextDeadline(): Millis | undefined {
+    return this.#state.deadlines.next();
+  }
+
+  shutDown(now: Millis): void {
+    this.#state.draining = true;
+    for (const connection of [...this.#state.connections.values()]) {
+      connection.disconnect(ReasonCode.ServerShuttingDown, 'server shutting down', now);
+    }
+  }
+
+  /** Ends the connections whose pending bytes went out of proportion in this turn. */
+  #cutOverrun(now: Millis): void {
+    const { overrun } = this.#state;
+    if (overrun.size === 0) return;
+    for (const connection of overrun) {
+      overrun.delete(connection);
+      connection.disconnect(ReasonCode.QuotaExceeded, 'the client reads too slowly', now);
+    }
+  }
+}
+
+/** A message from outside the core, whose payload is its own. */
+function adopt(message: Message, reach: Message['reach']): Publication {
+  return new Publication(
+    message.topic,
+    message.payload,
+    message.qos,
+    message.retain,
+    message.properties,
+    message.expiresAtMs,
+    message.publisher,
+    reach,
+    true,
+  );
 }

@@ -30,10 +30,10 @@ export interface Counters {
   commandsHandled: number;
   sessionsExpired: number;
   takeovers: number;
-  publishDenied: number;
-  subscribeDenied: number;
-  /** CONNECT refusals, by name of the Reason Code. */
+  /** CONNECT refusals, by name of the Reason Code; the next two the same for PUBLISH and single subscriptions. */
   readonly refused: Record<string, number>;
+  readonly publishRefused: Record<string, number>;
+  readonly subscribeRefused: Record<string, number>;
   /** Connections ended by the broker, by name of the Reason Code. */
   readonly disconnected: Record<string, number>;
   readonly dropped: Record<DropReason, number>;
@@ -64,13 +64,18 @@ export function newCounters(): Counters {
     commandsHandled: 0,
     sessionsExpired: 0,
     takeovers: 0,
-    publishDenied: 0,
-    subscribeDenied: 0,
     refused: {},
+    publishRefused: {},
+    subscribeRefused: {},
     disconnected: {},
     dropped: Object.fromEntries(dropReasons.map((reason) => [reason, 0])) as Record<
       DropReason,
       number
     >,
   };
+}
+
+/** Adds one to what `counts` holds under `name`. */
+export function count(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1;
 }

@@ -1,0 +1,236 @@
+/**
+ * CONNECT and the AUTH packets that belong to it, to CONNACK (sections 3.1, 3.2 and 4.12): what is
+ * refused before the token is looked at, and what follows once it is verified: a new or a resumed
+ * session, the end of whoever held it, and the limits granted.
+ */
+import { compileRights, type Identity } from '../auth/rights.ts';
+import { encodeUser } from '../auth/user-topic.ts';
+import type { Auth, Connect } from '../mqtt/packet.ts';
+import {
+  connectReturnCode,
+  ProtocolViolation,
+  ReasonCode,
+  reasonName,
+} from '../mqtt/reason-code.ts';
+import type { Connection } from './connection.ts';
+import { count } from './counters.ts';
+import { pump } from './deliver.ts';
+import type { Millis } from './outbox.ts';
+import { clientForm } from './publication.ts';
+import { attach } from './sessions.ts';
+import type { State } from './state.ts';
+import { readWill } from './will.ts';
+
+/** The one authentication method, and the user name that stands for it in every version. */
+export const JWT = 'JWT';
+
+/** CONNECT came: checks what needs no token, then has the token verified. */
+export function beginConnect(
+  state: State,
+  connection: Connection,
+  packet: Connect,
+  now: Millis,
+): void {
+  connection.requestProblemInformation = packet.requestProblemInformation;
+  connection.maximumPacketSize = packet.maximumPacketSize ?? Number.POSITIVE_INFINITY;
+  connection.clientIdentifier = packet.clientIdentifier;
+  connection.connect = { ...packet, password: undefined, authenticationData: undefined };
+  if (state.draining) {
+    return refuse(state, connection, ReasonCode.ServerShuttingDown, 'shutting down', now);
+  }
+  if (connection.refusal !== undefined) {
+    return refuse(state, connection, connection.refusal, 'too many connections', now);
+  }
+  // 3.1 wants an identifier always, 3.1.1 with Clean Session 0. [MQTT3-3.1.3-8]
+  if (
+    packet.clientIdentifier === '' &&
+    (packet.protocolVersion === 3 || (packet.protocolVersion === 4 && !packet.cleanStart))
+  ) {
+    const detail = 'an empty Client Identifier';
+    return refuse(state, connection, ReasonCode.ClientIdentifierNotValid, detail, now);
+  }
+  if (packet.userName !== undefined && packet.userName !== JWT) {
+    const detail = 'the user name must be JWT and the password a token';
+    return refuse(state, connection, ReasonCode.BadUserNameOrPassword, detail, now);
+  }
+  if (packet.authenticationMethod !== undefined) {
+    if (packet.authenticationMethod !== JWT) {
+      const detail = 'the only authentication method is JWT';
+      return refuse(state, connection, ReasonCode.BadAuthenticationMethod, detail, now);
+    }
+    connection.authenticationMethod = JWT;
+    if (packet.authenticationData === undefined || packet.authenticationData.length === 0) {
+      return askForToken(connection);
+    }
+    return verify(state, connection, packet.authenticationData);
+  }
+  if (packet.userName === undefined || packet.password === undefined) {
+    const detail = 'the user name must be JWT and the password a token';
+    return refuse(state, connection, ReasonCode.BadUserNameOrPassword, detail, now);
+  }
+  verify(state, connection, packet.password);
+}
+
+/** AUTH came before CONNACK: it carries the token. [MQTT-4.12.0-3] */
+export function continueAuthentication(state: State, connection: Connection, packet: Auth): void {
+  if (
+    packet.reasonCode !== ReasonCode.ContinueAuthentication ||
+    packet.authenticationMethod !== JWT ||
+    packet.authenticationData === undefined
+  ) {
+    throw new ProtocolViolation(
+      ReasonCode.ProtocolError,
+      'MQTT-4.12.0-3',
+      'AUTH must continue with the method of CONNECT and a token',
+    );
+  }
+  verify(state, connection, packet.authenticationData);
+}
+
+/** The client named the method without a token: it is asked for one. [MQTT-4.12.0-2] */
+function askForToken(connection: Connection): void {
+  connection.phase = 'authenticating';
+  connection.writePacket({
+    type: 'auth',
+    reasonCode: ReasonCode.ContinueAuthentication,
+    authenticationMethod: JWT,
+    authenticationData: undefined,
+  });
+}
+
+function verify(state: State, connection: Connection, token: Uint8Array): void {
+  connection.phase = 'verifying';
+  connection.updateReading();
+  state.outbox.verify(connection.id, tokenText(token));
+}
+
+/** A token's text: ASCII by its making (RFC 7519 section 3), so other bytes make another, bad token. */
+export function tokenText(token: Uint8Array): string {
+  return Buffer.from(token.buffer, token.byteOffset, token.byteLength).toString('latin1');
+}
+
+/** The token is good: gives the client its session and tells it what was granted. */
+export function acceptConnect(
+  state: State,
+  connection: Connection,
+  identity: Identity,
+  now: Millis,
+): void {
+  const packet = connection.connect;
+  if (packet === undefined) return;
+  connection.identity = identity;
+  const assigned = packet.clientIdentifier === '' ? state.assignClientIdentifier() : undefined;
+  const clientIdentifier = assigned ?? packet.clientIdentifier;
+  connection.clientIdentifier = clientIdentifier;
+  const rights = compileRights(identity, clientIdentifier, state.policy, state.commands);
+  connection.rights = rights;
+  if (state.draining) {
+    return refuse(state, connection, ReasonCode.ServerShuttingDown, 'shutting down', now);
+  }
+  if (identity.expiresAtMs <= now) {
+    return refuse(state, connection, ReasonCode.NotAuthorized, 'token expired', now);
+  }
+  const will =
+    packet.will === undefined
+      ? undefined
+      : readWill(state, packet.will, identity, clientIdentifier);
+  if (will !== undefined) {
+    const refused = will.check(rights, connection.version5);
+    if (refused !== undefined) {
+      if (refused.reasonCode === ReasonCode.NotAuthorized) {
+        const { topic } = will;
+        state.outbox.report({ kind: 'denied', party: connection.party, action: 'will', topic });
+      }
+      return refuse(state, connection, refused.reasonCode, refused.detail, now);
+    }
+  }
+  const { limits, counters } = state;
+  const requested = packet.sessionExpiryInterval;
+  const expirySeconds = Math.min(requested, limits.maximumSessionExpirySeconds);
+  const attached = attach(state, connection, packet, expirySeconds, now);
+  if (attached === undefined) {
+    return refuse(state, connection, ReasonCode.QuotaExceeded, 'too many sessions', now);
+  }
+  connection.phase = 'open';
+  connection.connect = undefined;
+  connection.connectByMs = Number.POSITIVE_INFINITY;
+  connection.connectedWithExpiry = requested;
+  connection.will = will;
+  connection.framer.maximumPacketSize = limits.maximumPacketSize;
+  connection.form = clientForm(connection.version5, rights.role);
+  connection.outboundAliasMaximum = Math.min(packet.topicAliasMaximum, limits.outboundTopicAliases);
+  const keepAliveSeconds = grantKeepAlive(packet.keepAliveSeconds, limits.maximumKeepAliveSeconds);
+  connection.keepAliveSeconds = connection.version5 ? keepAliveSeconds : packet.keepAliveSeconds;
+  connection.lastPacketMs = now;
+  connection.schedule(now);
+  counters.clientsConnected++;
+  counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected);
+  connection.writePacket({
+    type: 'connack',
+    reasonCode: ReasonCode.Success,
+    // 3.1 knows no Session Present: that bit is reserved there.
+    sessionPresent: attached.sessionPresent && packet.protocolVersion !== 3,
+    sessionExpiryInterval: expirySeconds === requested ? undefined : expirySeconds,
+    receiveMaximum: limits.receiveMaximum,
+    maximumPacketSize: limits.maximumPacketSize,
+    topicAliasMaximum: limits.topicAliasMaximum,
+    retainAvailable: rights.mayRetain ? undefined : false,
+    assignedClientIdentifier: assigned,
+    serverKeepAliveSeconds:
+      keepAliveSeconds === packet.keepAliveSeconds ? undefined : keepAliveSeconds,
+    responseInformation: packet.requestResponseInformation
+      ? `${encodeUser(identity.user) ?? ''}${state.policy.separator}`
+      : undefined,
+    authenticationMethod: connection.authenticationMethod,
+  });
+  state.outbox.report({
+    kind: 'connected',
+    party: connection.party,
+    protocolVersion: packet.protocolVersion,
+    sessionPresent: attached.sessionPresent,
+  });
+  reportCollision(state, connection, identity);
+  pump(state, attached.session, now);
+}
+
+/** A 3.x client cannot be told another Keep Alive; a 5.0 client gets at most the longest allowed. [MQTT-3.1.2-21] */
+function grantKeepAlive(requestedSeconds: number, longestSeconds: number): number {
+  if (longestSeconds === 0) return requestedSeconds;
+  return requestedSeconds === 0 ? longestSeconds : Math.min(requestedSeconds, longestSeconds);
+}
+
+/** A user id whose topics would spell declared commands never gets those topics: said once, at connect. */
+function reportCollision(state: State, connection: Connection, identity: Identity): void {
+  const command = state.commands.commandOf(encodeUser(identity.user) ?? '', state.policy.separator);
+  if (command === undefined) return;
+  state.outbox.report({ kind: 'topic-collision', party: connection.party, command });
+}
+
+/**
+ * Refuses a CONNECT and ends the connection. The client is always told before it: a 5.0 client with
+ * Reason Code and Reason String, a 3.x client with the return code that fits, if any does.
+ * [MQTT-3.2.2-7] [MQTT3-3.2.2-5]
+ */
+export function refuse(
+  state: State,
+  connection: Connection,
+  reasonCode: ReasonCode,
+  detail: string,
+  now: Millis,
+): void {
+  if (connection.phase === 'closed') return;
+  const answerable = connection.version5 || connectReturnCode(reasonCode) !== undefined;
+  if (connection.introduced && answerable) {
+    // [MQTT-3.2.2-6]
+    connection.writePacket({
+      type: 'connack',
+      sessionPresent: false,
+      reasonCode,
+      reasonString: detail,
+    });
+  }
+  count(state.counters.refused, reasonName(reasonCode));
+  state.outbox.report({ kind: 'refused', party: connection.party, reasonCode, detail });
+  state.outbox.close(connection.id);
+  connection.over('broker', reasonCode, detail, now);
+}

@@ -1,0 +1,502 @@
+/**
+ * One Network Connection: its protocol state, Keep Alive, Topic Aliases, what waits for its socket,
+ * and the one `catch`: whatever the peer does wrong ends here, with a Reason Code, and ends nothing
+ * but this connection.
+ */
+import type { Identity, Rights } from '../auth/rights.ts';
+import { decode, encode, peekProtocolVersion, publishHeadLength } from '../mqtt/codec.ts';
+import { Framer } from '../mqtt/framing.ts';
+import type { Connect, Disconnect, Packet, ProtocolVersion, Publish, QoS } from '../mqtt/packet.ts';
+import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
+import { parseTopicName, type TopicName } from '../mqtt/topic.ts';
+import { beginConnect, continueAuthentication, refuse } from './connect.ts';
+import { count } from './counters.ts';
+import type { Deadline } from './deadlines.ts';
+import { acknowledged, completed, pump, received } from './deliver.ts';
+import type { ConnectionId, Millis, Origin, Party } from './outbox.ts';
+import type { Form } from './publication.ts';
+import { publish, released } from './publish.ts';
+import { reauthenticate } from './renewal.ts';
+import { detach } from './sessions.ts';
+import type { ClientSession, Due, State } from './state.ts';
+import { subscribe, unsubscribe } from './subscribe.ts';
+import type { WillMessage } from './will.ts';
+
+/**
+ * Where a connection stands: no CONNECT yet; enhanced authentication under way; its token being
+ * checked; open; open with a new token being checked; over.
+ */
+export type Phase = 'fresh' | 'authenticating' | 'verifying' | 'open' | 'renewing' | 'closed';
+
+/** A new token, while it is checked: what is answered when the verdict is in. */
+export type Renewal =
+  | { readonly by: 'auth' }
+  | { readonly by: 'publish'; readonly qos: QoS; readonly packetIdentifier: number };
+
+/** Frames from this size on are shared with the outbox rather than copied into it, in bytes. */
+const SHARED_FROM = 2_048;
+const PINGRESP = new Uint8Array([0xd0, 0]);
+const CONNECT_TYPE = 1;
+
+export class Connection implements Due {
+  readonly state: State;
+  readonly id: ConnectionId;
+  readonly origin: Origin;
+  readonly framer: Framer;
+  phase: Phase = 'fresh';
+  protocolVersion: ProtocolVersion = 4;
+  /** True once the peer has shown which version it speaks, and so can be answered. */
+  introduced = false;
+  /** The CONNECT that waits for its token to be checked, without the token. */
+  connect: Connect | undefined = undefined;
+  /** Set where the broker is full: CONNECT is answered with it. */
+  refusal: ReasonCode | undefined = undefined;
+  renewal: Renewal | undefined = undefined;
+  clientIdentifier = '';
+  identity: Identity | undefined = undefined;
+  rights: Rights | undefined = undefined;
+  session: ClientSession | undefined = undefined;
+  will: WillMessage | undefined = undefined;
+  authenticationMethod: string | undefined = undefined;
+  requestProblemInformation = true;
+  /** Session Expiry Interval of CONNECT: one of 0 may not be raised at DISCONNECT. [MQTT-3.1.2-23] */
+  connectedWithExpiry = 0;
+  /** Largest packet the client takes, in bytes. [MQTT-3.1.2-24] */
+  maximumPacketSize = Number.POSITIVE_INFINITY;
+  keepAliveSeconds = 0;
+  /** When the last complete Control Packet came. */
+  lastPacketMs: Millis;
+  /** When CONNECT must have been accepted; Infinity once it is. */
+  connectByMs: Millis;
+  /** Bytes sent that the socket has not taken yet, as far as the shell has told. */
+  pendingBytes = 0;
+  /** Since when more than `outboundBytes` are pending; Infinity while they are not. */
+  congestedSinceMs: Millis = Number.POSITIVE_INFINITY;
+  /** Publishers that are not read from until this connection has drained. */
+  holding: Set<Connection> | undefined = undefined;
+  /** How many connections this publisher waits for. */
+  heldBy = 0;
+  /** Topic Aliases that the client set, by number. [MQTT-3.3.2-7] */
+  inboundAliases: (TopicName | undefined)[] | undefined = undefined;
+  /** Topic Aliases that we set, by Topic Name, and how many the client allows. */
+  outboundAliases: Map<TopicName, number> | undefined = undefined;
+  outboundAliasMaximum = 0;
+  /** The form in which the client gets messages, without QoS and RETAIN: its version, and whether it is told who said it. */
+  form: Form = 0;
+  readonly deadline: Deadline<Due>;
+
+  constructor(state: State, id: ConnectionId, origin: Origin, now: Millis) {
+    this.state = state;
+    this.id = id;
+    this.origin = origin;
+    this.framer = new Framer(state.limits.connectPacketBytes);
+    this.lastPacketMs = now;
+    this.connectByMs = now + state.limits.connectTimeoutMs;
+    this.deadline = state.deadlines.set(this.connectByMs, this);
+  }
+
+  get party(): Party {
+    return {
+      connection: this.id,
+      address: this.origin.address,
+      user: this.identity?.user,
+      clientIdentifier: this.clientIdentifier === '' ? undefined : this.clientIdentifier,
+    };
+  }
+
+  get version5(): boolean {
+    return this.protocolVersion === 5;
+  }
+
+  get congested(): boolean {
+    return this.pendingBytes > this.state.limits.outboundBytes;
+  }
+
+  /** Bytes came in. Reads what is complete, until the phase says that the rest must wait. */
+  receive(bytes: Uint8Array, now: Millis): void {
+    this.state.counters.bytesReceived += bytes.length;
+    try {
+      this.framer.push(bytes);
+      this.read(now);
+    } catch (error) {
+      this.fail(error, now);
+    }
+  }
+
+  /** Goes on reading after a verdict, from what came meanwhile. */
+  proceed(now: Millis): void {
+    this.updateReading();
+    try {
+      this.read(now);
+    } catch (error) {
+      this.fail(error, now);
+    }
+  }
+
+  private read(now: Millis): void {
+    const framer = this.framer;
+    while (this.reading && framer.next()) {
+      this.state.counters.packetsReceived++;
+      this.lastPacketMs = now;
+      if (this.phase === 'open') {
+        this.handle(decode(framer.bytes, framer.start, framer.end, this.protocolVersion), now);
+      } else {
+        this.introduce(now);
+      }
+    }
+  }
+
+  /** A connection whose token is being checked reads no further packets. */
+  get reading(): boolean {
+    return this.phase === 'open' || this.phase === 'fresh' || this.phase === 'authenticating';
+  }
+
+  private handle(packet: Packet, now: Millis): void {
+    switch (packet.type) {
+      case 'publish':
+        return publish(this.state, this, packet, now);
+      case 'puback':
+        return acknowledged(this.state, this, packet, now);
+      case 'pubrec':
+        return received(this.state, this, packet, now);
+      case 'pubrel':
+        return released(this, packet);
+      case 'pubcomp':
+        return completed(this.state, this, packet, now);
+      case 'subscribe':
+        return subscribe(this.state, this, packet, now);
+      case 'unsubscribe':
+        return unsubscribe(this.state, this, packet);
+      case 'pingreq':
+        return this.write(PINGRESP);
+      case 'disconnect':
+        return this.leave(packet, now);
+      case 'auth':
+        return reauthenticate(this.state, this, packet);
+      case 'connect':
+        throw new ProtocolViolation(ReasonCode.ProtocolError, 'MQTT-3.1.0-2', 'second CONNECT');
+      case 'connack':
+      case 'suback':
+      case 'unsuback':
+      case 'pingresp':
+        throw new ProtocolViolation(
+          ReasonCode.ProtocolError,
+          '',
+          `${packet.type} is for servers to send`,
+        );
+      default:
+        packet satisfies never;
+    }
+  }
+
+  /** Before CONNECT is accepted: CONNECT is the first packet [MQTT-3.1.0-1], AUTH may go on from it. */
+  private introduce(now: Millis): void {
+    const { bytes, start, end } = this.framer;
+    if (this.phase === 'authenticating') {
+      const packet = decode(bytes, start, end, this.protocolVersion);
+      if (packet.type === 'auth') return continueAuthentication(this.state, this, packet);
+      if (packet.type === 'disconnect') return this.leave(packet, now);
+      throw new ProtocolViolation(
+        ReasonCode.ProtocolError,
+        'MQTT-3.1.2-30',
+        `${packet.type} during authentication`,
+      );
+    }
+    if ((bytes[start] ?? 0) >> 4 !== CONNECT_TYPE) {
+      throw new ProtocolViolation(
+        ReasonCode.ProtocolError,
+        'MQTT-3.1.0-1',
+        'the first packet is not CONNECT',
+      );
+    }
+    const level = peekProtocolVersion(bytes, start, end);
+    if (level !== undefined) {
+      // A refusal of a level that nobody speaks yet is put in the newest words that we have.
+      this.protocolVersion = level >= 5 ? 5 : level === 3 ? 3 : 4;
+      this.introduced = true;
+    }
+    const packet = decode(bytes, start, end, this.protocolVersion);
+    if (packet.type !== 'connect') return;
+    this.protocolVersion = packet.protocolVersion;
+    beginConnect(this.state, this, packet, now);
+  }
+
+  /** DISCONNECT came. Anything but a normal disconnection leaves the Will to be sent. [MQTT-3.14.4-3] */
+  private leave(packet: Disconnect, now: Millis): void {
+    const interval = packet.sessionExpiryInterval;
+    const session = this.session;
+    if (interval !== undefined && session !== undefined) {
+      if (interval > 0 && this.connectedWithExpiry === 0) {
+        throw new ProtocolViolation(
+          ReasonCode.ProtocolError,
+          'MQTT-3.1.2-23',
+          'Session Expiry Interval raised from 0 at DISCONNECT',
+        );
+      }
+      session.expirySeconds = Math.min(interval, this.state.limits.maximumSessionExpirySeconds);
+    }
+    if (packet.reasonCode === ReasonCode.Success) this.will = undefined; // [MQTT-3.14.4-3]
+    this.state.outbox.close(this.id);
+    this.over('client', packet.reasonCode, packet.reasonString ?? '', now);
+  }
+
+  /** The one place where what went wrong on a connection is met. */
+  private fail(error: unknown, now: Millis): void {
+    if (error instanceof ProtocolViolation) {
+      const { reasonCode, statement, message } = error;
+      this.state.outbox.report({
+        kind: 'violation',
+        party: this.party,
+        reasonCode,
+        statement,
+        detail: message,
+      });
+      this.disconnect(reasonCode, message, now);
+      return;
+    }
+    const fault = error instanceof Error ? error : new Error(String(error));
+    this.state.outbox.report({ kind: 'fault', party: this.party, error: fault });
+    this.disconnect(ReasonCode.ImplementationSpecificError, 'internal error', now);
+  }
+
+  /**
+   * The broker ends the connection: a 5.0 client is told why, before CONNECT is accepted with
+   * CONNACK and after that with DISCONNECT; a 3.x client with what CONNACK has for it.
+   * [MQTT-4.13.1-1] [MQTT-4.13.2-1]
+   */
+  disconnect(reasonCode: ReasonCode, detail: string, now: Millis): void {
+    if (this.phase === 'closed') return;
+    if (this.phase === 'open' || this.phase === 'renewing') {
+      if (this.version5) {
+        const told = reasonForDisconnect(reasonCode);
+        this.writePacket({ type: 'disconnect', reasonCode: told, reasonString: detail });
+      }
+      this.state.outbox.close(this.id);
+      this.over('broker', reasonCode, detail, now);
+    } else {
+      refuse(this.state, this, reasonCode, detail, now);
+    }
+  }
+
+  /** The connection is no more; the session is detached and lives on as it may. */
+  over(
+    by: 'client' | 'network' | 'broker',
+    reasonCode: ReasonCode,
+    detail: string,
+    now: Millis,
+  ): void {
+    if (this.phase === 'closed') return;
+    const wasOpen = this.phase === 'open' || this.phase === 'renewing';
+    const { state } = this;
+    this.phase = 'closed';
+    state.deadlines.cancel(this.deadline);
+    state.connections.delete(this.id);
+    state.counters.connections--;
+    const { address } = this.origin;
+    const others = (state.connectionsByAddress.get(address) ?? 1) - 1;
+    if (others === 0) state.connectionsByAddress.delete(address);
+    else state.connectionsByAddress.set(address, others);
+    this.releaseHeld();
+    if (!wasOpen) return;
+    state.counters.clientsConnected--;
+    if (by === 'broker') count(state.counters.disconnected, reasonName(reasonCode));
+    state.outbox.report({ kind: 'disconnected', party: this.party, reasonCode, by, detail });
+    detach(state, this, now);
+  }
+
+  /** Its time may have come: to have sent CONNECT, to renew the token, to have drained, to have sent anything. */
+  due(now: Millis): void {
+    if (now >= this.connectByMs) {
+      this.state.outbox.close(this.id);
+      count(this.state.counters.refused, 'ConnectTimeout');
+      this.state.outbox.report({
+        kind: 'refused',
+        party: this.party,
+        reasonCode: ReasonCode.KeepAliveTimeout,
+        detail: 'no accepted CONNECT in time',
+      });
+      this.over('broker', ReasonCode.KeepAliveTimeout, 'no accepted CONNECT in time', now);
+    } else if (now >= this.tokenExpiresMs) {
+      this.disconnect(ReasonCode.NotAuthorized, 'token expired', now);
+    } else if (now >= this.slowUntilMs) {
+      this.disconnect(ReasonCode.QuotaExceeded, 'the client reads too slowly', now);
+    } else if (now >= this.silentUntilMs && this.phase !== 'renewing') {
+      this.disconnect(ReasonCode.KeepAliveTimeout, 'Keep Alive timeout', now); // [MQTT-3.1.2-22]
+    } else {
+      this.schedule(now);
+    }
+  }
+
+  private get tokenExpiresMs(): Millis {
+    return this.identity?.expiresAtMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  private get slowUntilMs(): Millis {
+    return this.congestedSinceMs + this.state.limits.slowReaderTimeoutMs;
+  }
+
+  /** One and a half times the Keep Alive without a Control Packet is the end. [MQTT-3.1.2-22] */
+  private get silentUntilMs(): Millis {
+    if (this.keepAliveSeconds === 0) return Number.POSITIVE_INFINITY;
+    return this.lastPacketMs + this.keepAliveSeconds * 1_500;
+  }
+
+  /** Waits for whichever comes first. */
+  schedule(now: Millis): void {
+    const first = Math.min(
+      this.connectByMs,
+      this.tokenExpiresMs,
+      this.slowUntilMs,
+      this.silentUntilMs,
+    );
+    if (first === Number.POSITIVE_INFINITY) this.state.deadlines.cancel(this.deadline);
+    else this.state.deadlines.move(this.deadline, Math.max(first, now));
+  }
+
+  /** Turns what a PUBLISH names, by Topic Name or Topic Alias, into its Topic Name. [MQTT-3.3.2-7] */
+  topicOf(packet: Publish): TopicName {
+    const alias = packet.topicAlias;
+    if (alias !== undefined && (alias === 0 || alias > this.state.limits.topicAliasMaximum)) {
+      throw new ProtocolViolation(
+        ReasonCode.TopicAliasInvalid,
+        alias === 0 ? 'MQTT-3.3.2-8' : 'MQTT-3.3.2-9',
+        `Topic Alias ${alias}`,
+      );
+    }
+    if (packet.topic === '') {
+      const known = alias === undefined ? undefined : this.inboundAliases?.[alias];
+      if (known !== undefined) return known;
+      throw new ProtocolViolation(
+        ReasonCode.ProtocolError,
+        'MQTT-4.7.3-1',
+        alias === undefined ? 'empty Topic Name' : `Topic Alias ${alias} was never set`,
+      );
+    }
+    const topic = parseTopicName(packet.topic);
+    if (topic === undefined) {
+      throw new ProtocolViolation(
+        ReasonCode.TopicNameInvalid,
+        'MQTT-3.3.2-2',
+        'Topic Name with a wildcard',
+      );
+    }
+    if (alias !== undefined) {
+      this.inboundAliases ??= [];
+      this.inboundAliases[alias] = topic;
+    }
+    return topic;
+  }
+
+  /** Sends a frame that may be reused or patched by the caller as soon as this returns. */
+  write(bytes: Uint8Array): void {
+    this.wrote(bytes.length);
+    this.state.outbox.send(this.id, bytes);
+  }
+
+  /** Sends a PUBLISH frame: its head is patched for the next receiver, what follows never changes. */
+  writePublish(frame: Uint8Array, qos: QoS): void {
+    const { outbox, counters } = this.state;
+    counters.publishSent++;
+    this.wrote(frame.length);
+    if (frame.length < SHARED_FROM) {
+      outbox.send(this.id, frame);
+    } else if (qos === 0) {
+      outbox.share(this.id, frame);
+    } else {
+      const head = publishHeadLength(frame);
+      outbox.send(this.id, frame.subarray(0, head));
+      outbox.share(this.id, frame.subarray(head));
+    }
+  }
+
+  private wrote(length: number): void {
+    const { counters, limits } = this.state;
+    counters.packetsSent++;
+    counters.bytesSent += length;
+    this.pendingBytes += length;
+    // Twice the limit is out of proportion whatever it is made of; the connection ends with the turn.
+    if (this.pendingBytes > 2 * limits.outboundBytes) this.state.overrun.add(this);
+  }
+
+  /**
+   * Encodes and sends `packet`. What would be too large for the client goes without its Reason String
+   * and User Properties, and not at all if it is too large even so. [MQTT-3.1.2-24] [MQTT-3.2.2-19]
+   */
+  writePacket(packet: Exclude<Packet, Publish | Connect>): void {
+    let bytes = encode(packet, this.protocolVersion);
+    if (bytes.length > this.maximumPacketSize && 'reasonString' in packet) {
+      bytes = encode(
+        { ...packet, reasonString: undefined, userProperties: undefined },
+        this.protocolVersion,
+      );
+    }
+    if (bytes.length <= this.maximumPacketSize) this.write(bytes);
+  }
+
+  /** A Reason String where the client wants them on such packets. [MQTT-3.1.2-29] */
+  reason(text: string | undefined): string | undefined {
+    return this.version5 && this.requestProblemInformation ? text : undefined;
+  }
+
+  /** The shell wrote: `waitingBytes` are still to go. */
+  flushed(waitingBytes: number, now: Millis): void {
+    this.pendingBytes = waitingBytes;
+    if (waitingBytes * 2 > this.state.limits.outboundBytes) return;
+    if (this.congestedSinceMs !== Number.POSITIVE_INFINITY) {
+      this.congestedSinceMs = Number.POSITIVE_INFINITY;
+      this.releaseHeld();
+      this.schedule(now);
+      if (this.session !== undefined) pump(this.state, this.session, now);
+    } else if (this.session?.replay !== undefined) {
+      pump(this.state, this.session, now);
+    }
+  }
+
+  /**
+   * Takes note that a message found the connection congested. From here on its time runs; with the
+   * policy `slow-publishers`, `publisher` is not read from until it has drained.
+   */
+  stall(publisher: Connection | undefined, now: Millis): void {
+    if (this.congestedSinceMs === Number.POSITIVE_INFINITY) {
+      this.congestedSinceMs = now;
+      this.schedule(now);
+    }
+    if (this.state.limits.slowReader !== 'slow-publishers') return;
+    if (publisher === undefined || publisher === this) return;
+    this.holding ??= new Set();
+    if (this.holding.has(publisher)) return;
+    this.holding.add(publisher);
+    publisher.heldBy++;
+    publisher.updateReading();
+  }
+
+  private releaseHeld(): void {
+    const held = this.holding;
+    if (held === undefined) return;
+    this.holding = undefined;
+    for (const publisher of held) {
+      publisher.heldBy--;
+      publisher.updateReading();
+    }
+  }
+
+  /** Tells the shell whether to read from the socket. */
+  updateReading(): void {
+    if (this.phase === 'closed') return;
+    if (this.reading && this.heldBy === 0) this.state.outbox.resume(this.id);
+    else this.state.outbox.pause(this.id);
+  }
+}
+
+/** The Reason Code to put into DISCONNECT for one that only CONNACK may carry (section 2.4). */
+function reasonForDisconnect(code: ReasonCode): ReasonCode {
+  switch (code) {
+    case ReasonCode.BadUserNameOrPassword:
+    case ReasonCode.BadAuthenticationMethod:
+      return ReasonCode.NotAuthorized;
+    case ReasonCode.ServerUnavailable:
+      return ReasonCode.ServerBusy;
+    default:
+      return code;
+  }
+}

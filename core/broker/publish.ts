@@ -1,0 +1,158 @@
+/**
+ * The way in of a message, up to the router: its topic, its Packet Identifier, its limits, and the
+ * right to publish it. A refusal is a Reason Code here, and what the peer may not do at all a
+ * `ProtocolViolation`.
+ */
+import { encodeAcknowledgement } from '../mqtt/codec.ts';
+import type { Acknowledgement, Publish } from '../mqtt/packet.ts';
+import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
+import { parseTopicName } from '../mqtt/topic.ts';
+import { checkTopic, isUtf8 } from './bounds.ts';
+import type { Connection } from './connection.ts';
+import { count } from './counters.ts';
+import type { Millis } from './outbox.ts';
+import { Publication, withoutStamps } from './publication.ts';
+import { acknowledge } from './receipts.ts';
+import { renewByPublish, TOKEN_TOPIC } from './renewal.ts';
+import { submit } from './route.ts';
+import type { State } from './state.ts';
+
+/** A PUBLISH came from a client. */
+export function publish(state: State, connection: Connection, packet: Publish, now: Millis): void {
+  const { session, rights, identity } = connection;
+  if (session === undefined || rights === undefined || identity === undefined) return;
+  const { qos, packetIdentifier } = packet;
+  state.counters.publishReceived++;
+  state.counters.publishBytesReceived += packet.payload.length;
+  const topic = connection.topicOf(packet);
+  if (connection.protocolVersion === 5) checkForm(packet);
+  if (qos > 0) {
+    if (qos === 2 && session.inbound.holds(packetIdentifier)) {
+      // A duplicate: PUBREC again, and nothing below runs twice. [MQTT-4.3.3-10]
+      connection.write(
+        encodeAcknowledgement(
+          'pubrec',
+          packetIdentifier,
+          ReasonCode.Success,
+          connection.protocolVersion,
+        ),
+      );
+      return;
+    }
+    if (connection.version5 && session.inbound.outstanding >= state.limits.receiveMaximum) {
+      throw new ProtocolViolation(
+        ReasonCode.ReceiveMaximumExceeded,
+        'MQTT-3.3.4-8',
+        `more than ${state.limits.receiveMaximum} messages unacknowledged`,
+      );
+    }
+    session.inbound.begin(packetIdentifier, qos);
+  }
+  if (topic === TOKEN_TOPIC) return renewByPublish(state, connection, packet);
+
+  const unfit = checkTopic(state, topic);
+  if (unfit !== undefined) {
+    return refusePublish(state, connection, packet, ReasonCode.TopicNameInvalid, unfit, now);
+  }
+  const { properties } = packet;
+  if (properties?.payloadFormatIndicator === 1 && !isUtf8(packet.payload)) {
+    const detail = 'the payload is not UTF-8';
+    return refusePublish(state, connection, packet, ReasonCode.PayloadFormatInvalid, detail, now);
+  }
+  const reach = rights.mayPublish(topic);
+  if (reach === undefined) {
+    state.outbox.report({ kind: 'denied', party: connection.party, action: 'publish', topic });
+    return refusePublish(
+      state,
+      connection,
+      packet,
+      ReasonCode.NotAuthorized,
+      'not authorized',
+      now,
+    );
+  }
+  if (packet.retain && !rights.mayRetain && connection.version5) {
+    throw new ProtocolViolation(
+      ReasonCode.RetainNotSupported,
+      'MQTT-3.2.2-14',
+      'RETAIN, though CONNACK said Retain Available 0',
+    );
+  }
+  const interval = packet.messageExpiryInterval;
+  const publication = new Publication(
+    topic,
+    packet.payload,
+    qos,
+    packet.retain && rights.mayRetain,
+    withoutStamps(properties),
+    interval === undefined ? Number.POSITIVE_INFINITY : now + interval * 1_000,
+    { user: identity.user, clientIdentifier: connection.clientIdentifier },
+    reach,
+    false,
+  );
+  state.publisher = connection;
+  const outcome = submit(state, publication, session, now);
+  state.publisher = undefined;
+  if (outcome === 'refused') {
+    const detail = 'a queue or the store of retained messages is full';
+    return refusePublish(state, connection, packet, ReasonCode.QuotaExceeded, detail, now);
+  }
+  if (qos > 0) {
+    const code = outcome === 'nobody' ? ReasonCode.NoMatchingSubscribers : ReasonCode.Success;
+    acknowledge(state, connection, qos, packetIdentifier, code);
+  }
+}
+
+/** What 5.0 forbids a client to put into a PUBLISH, beyond its form. [MQTT-3.3.4-6] [MQTT-3.3.2-14] */
+function checkForm(packet: Publish): void {
+  if (packet.subscriptionIdentifiers !== undefined) {
+    throw new ProtocolViolation(
+      ReasonCode.ProtocolError,
+      'MQTT-3.3.4-6',
+      'Subscription Identifier from a client',
+    );
+  }
+  const responseTopic = packet.properties?.responseTopic;
+  if (responseTopic !== undefined && parseTopicName(responseTopic) === undefined) {
+    throw new ProtocolViolation(ReasonCode.ProtocolError, 'MQTT-3.3.2-14', 'Response Topic');
+  }
+}
+
+/**
+ * A refusal that can be seen: 5.0 gets it in PUBACK or PUBREC; for QoS 0 the message is dropped and
+ * counted, but for what breaks the message's own terms the connection ends. 3.x has no word for it:
+ * the message is acknowledged and dropped, or the connection closed, by configuration.
+ */
+function refusePublish(
+  state: State,
+  connection: Connection,
+  packet: Publish,
+  reasonCode: ReasonCode,
+  detail: string,
+  now: Millis,
+): void {
+  count(state.counters.publishRefused, reasonName(reasonCode));
+  if (!connection.version5 && state.limits.legacyRefusal === 'close') {
+    return connection.disconnect(reasonCode, detail, now);
+  }
+  if (connection.version5 && packet.qos === 0 && endsConnection(reasonCode)) {
+    throw new ProtocolViolation(reasonCode, '', detail);
+  }
+  acknowledge(state, connection, packet.qos, packet.packetIdentifier, reasonCode, detail);
+}
+
+/** Without an acknowledgement, these are told by DISCONNECT: the message contradicts what it says of itself or what CONNACK said. */
+function endsConnection(reasonCode: ReasonCode): boolean {
+  return (
+    reasonCode === ReasonCode.PayloadFormatInvalid || reasonCode === ReasonCode.TopicNameInvalid
+  );
+}
+
+/** PUBREL came: the exchange is over, and the Packet Identifier free. [MQTT-4.3.3-11] */
+export function released(connection: Connection, packet: Acknowledgement): void {
+  const known = connection.session?.inbound.release(packet.packetIdentifier) ?? false;
+  const code = known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound;
+  connection.write(
+    encodeAcknowledgement('pubcomp', packet.packetIdentifier, code, connection.protocolVersion),
+  );
+}

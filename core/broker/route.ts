@@ -1,0 +1,166 @@
+/**
+ * The router: keeps a message where it is to be retained, and finds everybody whom it is for:
+ * sessions, one member of each group, plugins, and the bus. The origin rule is applied here, for
+ * each subscription that matches.
+ */
+import type { QoS } from '../mqtt/packet.ts';
+import { deliver, refuses } from './deliver.ts';
+import type { Millis } from './outbox.ts';
+import type { Publication } from './publication.ts';
+import { retain } from './retained.ts';
+import type { ClientGroup, ClientSession, ClientSubscription, State } from './state.ts';
+
+/** What became of a publication: somebody's, nobody's, or refused for want of room. */
+export type Outcome = 'delivered' | 'nobody' | 'refused';
+
+/** Keeps `publication` where it is to be retained, and hands it to everybody whom it is for. */
+export function submit(
+  state: State,
+  publication: Publication,
+  from: ClientSession | undefined,
+  now: Millis,
+): Outcome {
+  if (
+    state.limits.queuePolicy === 'refuse' &&
+    publication.qos > 0 &&
+    anyRefuses(state, publication, from)
+  ) {
+    return 'refused';
+  }
+  if (publication.retain && !retain(state, publication)) return 'refused';
+  const receivers = route(state, publication, from, now);
+  state.outbox.forward(publication);
+  if (publication.retain) publication.forgetFrames();
+  return receivers > 0 ? 'delivered' : 'nobody';
+}
+
+// Reused from one publication to the next: no publication is routed while another is.
+const matched: ClientSubscription[] = [];
+const groups: ClientGroup[] = [];
+const sessions: ClientSession[] = [];
+const qualities: QoS[] = [];
+const retains: boolean[] = [];
+const identifiers: (number[] | undefined)[] = [];
+
+/**
+ * Hands `publication` to every session with a matching subscription, to one member of every matching
+ * group, and to the plugins; returns how many that were. A session whose subscriptions overlap gets
+ * one copy, at the highest QoS among them and with all their identifiers. [MQTT-3.3.4-2] [MQTT-3.3.4-3]
+ */
+export function route(
+  state: State,
+  publication: Publication,
+  from: ClientSession | undefined,
+  now: Millis,
+): number {
+  const { topic, reach } = publication;
+  state.subscriptions.match(topic, matched);
+  const visit = ++state.visits;
+  for (let i = 0; i < matched.length; i++) {
+    const subscription = matched[i] as ClientSubscription;
+    // The origin rule, and No Local. [MQTT-3.8.3-3]
+    if (subscription.standing > reach) continue;
+    const { session } = subscription;
+    if (subscription.noLocal && session === from) continue;
+    const qos = Math.min(publication.qos, subscription.maximumQoS) as QoS;
+    const retained = subscription.retainAsPublished && publication.retain;
+    if (session.visit === visit) {
+      const at = session.visitIndex;
+      if (qos > (qualities[at] as QoS)) qualities[at] = qos;
+      if (retained) retains[at] = true;
+      if (subscription.identifier !== 0) {
+        const list = identifiers[at];
+        if (list === undefined) identifiers[at] = [subscription.identifier];
+        else list.push(subscription.identifier);
+      }
+      continue;
+    }
+    session.visit = visit;
+    session.visitIndex = sessions.length;
+    sessions.push(session);
+    qualities.push(qos);
+    retains.push(retained);
+    identifiers.push(subscription.identifier === 0 ? undefined : [subscription.identifier]);
+  }
+  let receivers = sessions.length;
+  for (let i = 0; i < sessions.length; i++) {
+    deliver(
+      state,
+      sessions[i] as ClientSession,
+      publication,
+      qualities[i] as QoS,
+      retains[i] as boolean,
+      identifiers[i],
+      undefined,
+      now,
+    );
+  }
+  matched.length = 0;
+  sessions.length = 0;
+  qualities.length = 0;
+  retains.length = 0;
+  identifiers.length = 0;
+  if (state.groups.size > 0) receivers += routeToGroups(state, publication, now);
+  if (state.handled.declares(topic)) {
+    receivers++;
+    state.counters.commandsHandled++;
+    state.outbox.handle(publication.keep());
+  }
+  return receivers;
+}
+
+/** One member of each matching group gets the message: one that can take it now, else one that is away. */
+function routeToGroups(state: State, publication: Publication, now: Millis): number {
+  let receivers = 0;
+  state.groups.match(publication.topic, groups);
+  for (let i = 0; i < groups.length; i++) {
+    const group = groups[i] as ClientGroup;
+    reachNow = publication.reach;
+    const member = group.pick(canTake) ?? group.pick(isThere) ?? group.pick(isAway);
+    if (member === undefined) continue;
+    receivers++;
+    const qos = Math.min(publication.qos, member.maximumQoS) as QoS;
+    const retained = member.retainAsPublished && publication.retain;
+    const list = member.identifier === 0 ? undefined : [member.identifier];
+    deliver(state, member.session, publication, qos, retained, list, group, now);
+  }
+  groups.length = 0;
+  return receivers;
+}
+
+let reachNow = 0;
+
+function canTake(member: ClientSubscription): boolean {
+  const { session } = member;
+  return (
+    member.standing <= reachNow &&
+    session.link !== undefined &&
+    !session.link.congested &&
+    (session.outbound.open || session.outbound.size === 0)
+  );
+}
+
+function isThere(member: ClientSubscription): boolean {
+  return member.standing <= reachNow && member.session.link !== undefined;
+}
+
+function isAway(member: ClientSubscription): boolean {
+  return member.standing <= reachNow;
+}
+
+/** With the queue policy `refuse`: whether some session that the message is for could neither take nor keep it. */
+function anyRefuses(
+  state: State,
+  publication: Publication,
+  from: ClientSession | undefined,
+): boolean {
+  state.subscriptions.match(publication.topic, matched);
+  let full = false;
+  for (const subscription of matched) {
+    if (subscription.standing > publication.reach || subscription.maximumQoS === 0) continue;
+    if (subscription.noLocal && subscription.session === from) continue;
+    if (refuses(state, subscription.session, publication)) full = true;
+  }
+  matched.length = 0;
+  return full;
+}

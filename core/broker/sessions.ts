@@ -1,0 +1,215 @@
+/**
+ * The life of sessions: made or resumed at CONNECT, taken over, left waiting when the connection
+ * ends, and ended when their Session Expiry Interval has passed (sections 3.1.2.4, 3.1.2.11.2, 4.1).
+ */
+import type { Rights } from '../auth/rights.ts';
+import type { Connect } from '../mqtt/packet.ts';
+import { ReasonCode } from '../mqtt/reason-code.ts';
+import { type Delivery, Session, sessionKey } from '../session/session.ts';
+import type { Connection } from './connection.ts';
+import { deliver, drop } from './deliver.ts';
+import type { Millis, Party } from './outbox.ts';
+import type { Publication } from './publication.ts';
+import { type ClientSession, type Due, partyOf, type State } from './state.ts';
+import { removeSubscription, setStanding } from './subscribe.ts';
+import { resumeWill, sessionEndsWill, startWill } from './will.ts';
+
+/** Waits for a detached session's end. */
+class SessionEnd implements Due {
+  readonly state: State;
+  readonly session: ClientSession;
+
+  constructor(state: State, session: ClientSession) {
+    this.state = state;
+    this.session = session;
+  }
+
+  due(now: Millis): void {
+    this.state.counters.sessionsExpired++;
+    this.state.outbox.report({ kind: 'session-expired', party: partyOf(this.session) });
+    endSession(this.state, this.session, now);
+  }
+}
+
+function cancelEnd(state: State, session: ClientSession): void {
+  const end = state.sessionEnds.get(session);
+  if (end === undefined) return;
+  state.deadlines.cancel(end);
+  state.sessionEnds.delete(session);
+}
+
+/**
+ * Gives `connection` its session: the one that waits or is in use under the same user and Client
+ * Identifier, whose connection is ended with 0x8E [MQTT-3.1.4-3]; with Clean Start, or where there is
+ * none, a new one. Undefined where the broker holds as many sessions as it may.
+ */
+export function attach(
+  state: State,
+  connection: Connection,
+  packet: Connect,
+  expirySeconds: number,
+  now: Millis,
+): { readonly session: ClientSession; readonly sessionPresent: boolean } | undefined {
+  const user = connection.identity?.user ?? '';
+  const key = sessionKey(user, connection.clientIdentifier);
+  const holder = state.sessions.get(key)?.link;
+  if (holder !== undefined) {
+    state.counters.takeovers++;
+    state.outbox.report({ kind: 'taken-over', party: holder.party });
+    holder.disconnect(ReasonCode.SessionTakenOver, 'session taken over', now);
+  }
+  let session = state.sessions.get(key);
+  if (session !== undefined && packet.cleanStart) {
+    endSession(state, session, now); // [MQTT-3.1.2-4]
+    session = undefined;
+  }
+  const sessionPresent = session !== undefined;
+  if (session === undefined) {
+    if (state.sessions.size >= state.limits.maximumSessions) return undefined;
+    session = new Session<Connection>(user, connection.clientIdentifier);
+    state.sessions.set(key, session);
+    state.counters.sessions++;
+  }
+  session.link = connection;
+  session.expirySeconds = expirySeconds;
+  session.expiresAtMs = Number.POSITIVE_INFINITY;
+  cancelEnd(state, session);
+  connection.session = session;
+  session.outbound.attach(Math.min(packet.receiveMaximum, state.limits.maximumInflight));
+  if (sessionPresent) {
+    resumeWill(state, session); // [MQTT-3.1.3-9]
+    if (connection.rights !== undefined) {
+      reauthorize(state, session, connection.rights, connection.party);
+    }
+  }
+  return { session, sessionPresent };
+}
+
+/**
+ * The connection is gone: the session waits for its Session Expiry Interval, or ends. What was in
+ * flight or queued for a shared subscription goes to a member that is there. The Will is sent, or
+ * waits for its delay. [MQTT-3.1.2-8]
+ */
+export function detach(state: State, connection: Connection, now: Millis): void {
+  const { session } = connection;
+  if (session === undefined) return;
+  session.link = undefined;
+  session.inbound.detach();
+  session.outbound.detach();
+  if (session.expirySeconds === 0) {
+    startWill(state, connection, 0, now);
+    endSession(state, session, now);
+    return;
+  }
+  session.expiresAtMs = now + session.expirySeconds * 1_000;
+  const end = state.deadlines.set(session.expiresAtMs, new SessionEnd(state, session));
+  state.sessionEnds.set(session, end);
+  handOver(state, session, false, now);
+  startWill(state, connection, session.expirySeconds, now);
+}
+
+/** The session is no more: its subscriptions go, its delayed Will is sent. [MQTT-3.1.2-8] */
+export function endSession(state: State, session: ClientSession, now: Millis): void {
+  const key = sessionKey(session.user, session.clientIdentifier);
+  if (state.sessions.get(key) !== session) return;
+  state.sessions.delete(key);
+  state.counters.sessions--;
+  cancelEnd(state, session);
+  for (const subscription of [...session.subscriptions]) removeSubscription(state, subscription);
+  handOver(state, session, true, now);
+  state.counters.inflightMessages -= session.outbound.size;
+  state.counters.queuedMessages -= session.queue.length;
+  state.counters.dropped['session-ended'] += session.queue.length;
+  sessionEndsWill(state, session, now);
+}
+
+/**
+ * Messages of a Shared Subscription that `session` has not acknowledged go to another member: those
+ * that wait, and QoS 1 in flight. QoS 2 in flight stays with the member that it was sent to.
+ * [MQTT-4.8.2-4] [MQTT-4.8.2-5]
+ */
+function handOver(state: State, session: ClientSession, ended: boolean, now: Millis): void {
+  const { outbound, queue } = session;
+  for (const entry of outbound.entries()) {
+    const { delivery } = entry;
+    if (delivery.group === undefined || delivery.qos !== 1) continue;
+    if (offer(state, session, delivery, ended, now)) {
+      outbound.end(entry.packetIdentifier);
+      state.counters.inflightMessages--;
+    }
+  }
+  if (queue.length === 0) return;
+  const moved = queue.removeWhere(
+    (delivery) => delivery.group !== undefined && offer(state, session, delivery, ended, now),
+  );
+  state.counters.queuedMessages -= moved.length;
+}
+
+/** Hands `delivery` to another member; one that is away takes it only where `session` has ended. */
+function offer(
+  state: State,
+  session: ClientSession,
+  delivery: Delivery<Connection>,
+  ended: boolean,
+  now: Millis,
+): boolean {
+  const member =
+    delivery.group?.pick((other) => other.session.link !== undefined) ??
+    (ended ? delivery.group?.pick((other) => other.session !== session) : undefined);
+  if (member === undefined || delivery.group === undefined) return false;
+  const qos = Math.min(delivery.message.qos, member.maximumQoS) as 0 | 1 | 2;
+  const identifiers = member.identifier === 0 ? undefined : [member.identifier];
+  const publication = delivery.message as Publication;
+  deliver(
+    state,
+    member.session,
+    publication,
+    qos,
+    delivery.retain,
+    identifiers,
+    delivery.group,
+    now,
+  );
+  return true;
+}
+
+/**
+ * Holds what the session has stored against the rights of the token that it is now used with:
+ * subscriptions that these do not cover are dropped, and so are messages that wait and could not be
+ * asked for any more. Each is reported.
+ */
+export function reauthorize(
+  state: State,
+  session: ClientSession,
+  rights: Rights,
+  party: Party,
+): void {
+  const denied = (action: 'stored-subscription' | 'stored-message', topic: string): void => {
+    state.outbox.report({ kind: 'denied', party, action, topic });
+  };
+  for (const subscription of [...session.subscriptions]) {
+    const standing = rights.maySubscribe(subscription.filter, subscription.group !== undefined);
+    if (standing === undefined) {
+      removeSubscription(state, subscription);
+      denied('stored-subscription', subscription.filter);
+    } else {
+      setStanding(state, subscription, standing, rights.role);
+    }
+  }
+  const mayNot = (delivery: Delivery<Connection>): boolean =>
+    !rights.mayReceive(delivery.message.topic, delivery.message.reach);
+  for (const delivery of session.queue.removeWhere(mayNot)) {
+    state.counters.queuedMessages--;
+    drop(state, session, 'not-authorized', delivery.message.topic);
+    denied('stored-message', delivery.message.topic);
+  }
+  for (const entry of session.outbound.entries()) {
+    // Past PUBREC the message is with the client already; only the handshake is left.
+    if (entry.released || !mayNot(entry.delivery)) continue;
+    session.outbound.end(entry.packetIdentifier);
+    state.counters.inflightMessages--;
+    drop(state, session, 'not-authorized', entry.delivery.message.topic);
+    denied('stored-message', entry.delivery.message.topic);
+  }
+  session.replay = session.replay?.filter((delivery) => !mayNot(delivery));
+}

@@ -1,0 +1,94 @@
+/**
+ * What the broker knows: connections, sessions, subscriptions, retained messages, commands. Plain
+ * data that the other files of this folder work on, each with the part that is its concept.
+ */
+import { DeclaredCommands } from '../auth/commands.ts';
+import type { Policy } from '../auth/rights.ts';
+import { RetainedTree } from '../routing/retained-tree.ts';
+import type { SharedGroup } from '../routing/shared-group.ts';
+import { SubscriptionTree } from '../routing/subscription-tree.ts';
+import type { Session, Subscription } from '../session/session.ts';
+import type { Connection } from './connection.ts';
+import { type Counters, newCounters } from './counters.ts';
+import { type Deadline, Deadlines } from './deadlines.ts';
+import type { Limits } from './limits.ts';
+import type { ConnectionId, Millis, Outbox, Party } from './outbox.ts';
+import type { Retained } from './retained.ts';
+import type { WillMessage } from './will.ts';
+
+export type ClientSession = Session<Connection>;
+export type ClientSubscription = Subscription<Connection>;
+export type ClientGroup = SharedGroup<ClientSubscription>;
+
+/** Something that waits for a time. */
+export interface Due {
+  due(now: Millis): void;
+}
+
+export interface BrokerOptions {
+  readonly outbox: Outbox;
+  readonly limits: Limits;
+  readonly policy: Policy;
+  /** A fresh Client Identifier for clients that send none; the core rolls no dice. [MQTT-3.1.3-6] */
+  readonly assignClientIdentifier: () => string;
+  /** For `$SYS/broker/version`. */
+  readonly version: string;
+  readonly startedAt: Millis;
+}
+
+export class State {
+  readonly outbox: Outbox;
+  readonly limits: Limits;
+  readonly policy: Policy;
+  readonly assignClientIdentifier: () => string;
+  readonly version: string;
+  readonly startedAt: Millis;
+  readonly counters: Counters = newCounters();
+  readonly deadlines = new Deadlines<Due>();
+  readonly connections = new Map<ConnectionId, Connection>();
+  readonly connectionsByAddress = new Map<string, number>();
+  /** By `sessionKey`. */
+  readonly sessions = new Map<string, ClientSession>();
+  readonly subscriptions = new SubscriptionTree<ClientSubscription>();
+  readonly groups = new SubscriptionTree<ClientGroup>();
+  /** The groups by ShareName and filter, which a `/` keeps apart. */
+  readonly groupsByName = new Map<string, ClientGroup>();
+  readonly retained = new RetainedTree<Retained>();
+  /** When sessions without a connection end. */
+  readonly sessionEnds = new Map<ClientSession, Deadline<Due>>();
+  /** Wills whose connection has ended and whose delay has not. */
+  readonly delayedWills = new Map<ClientSession, WillMessage>();
+  /** Topics that a plugin of this process handles. */
+  readonly handled = new DeclaredCommands();
+  /** Declared commands: those of plugins, of remote handlers' subscriptions and of the policy file. */
+  readonly commands = new DeclaredCommands();
+  /** Connections with so much pending that they end with the turn. */
+  readonly overrun = new Set<Connection>();
+  /** Whose packet is being worked on: who is slowed down where a reader is too slow. */
+  publisher: Connection | undefined = undefined;
+  /** Counts publications, so that a session knows whether it was visited for this one. */
+  visits = 0;
+  draining = false;
+
+  constructor(options: BrokerOptions) {
+    this.outbox = options.outbox;
+    this.limits = options.limits;
+    this.policy = options.policy;
+    this.assignClientIdentifier = options.assignClientIdentifier;
+    this.version = options.version;
+    this.startedAt = options.startedAt;
+    for (const command of options.policy.commands) this.commands.add(command);
+  }
+}
+
+/** Who a session belongs to, where no connection is at hand. */
+export function partyOf(session: ClientSession): Party {
+  return (
+    session.link?.party ?? {
+      connection: undefined,
+      address: undefined,
+      user: session.user,
+      clientIdentifier: session.clientIdentifier,
+    }
+  );
+}
