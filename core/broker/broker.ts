@@ -96,7 +96,7 @@ class SansIoBroker implements Broker {
   }
 
   flushed(id: ConnectionId, waitingBytes: number, now: Millis): void {
-    this.#state.connections.get(id)?.flushed(waitingBytes, now);
+    this.#state.connections.get(id)?.out.flushed(waitingBytes, now);
   }
 
   verified(result: Verification, now: Millis): void {

@@ -19,7 +19,7 @@ import type { Millis } from './outbox.ts';
 import { clientForm } from './publication.ts';
 import { attach } from './sessions.ts';
 import type { State } from './state.ts';
-import { readWill } from './will.ts';
+import { WillMessage } from './will.ts';
 
 /** The one authentication method, and the user name that stands for it in every version. */
 export const JWT = 'JWT';
@@ -124,6 +124,8 @@ export function acceptConnect(
   connection.clientIdentifier = clientIdentifier;
   const rights = compileRights(identity, clientIdentifier, state.policy, state.commands);
   connection.rights = rights;
+  const publisher = { user: identity.user, clientIdentifier };
+  connection.publisher = publisher;
   if (state.draining) {
     return refuse(state, connection, ReasonCode.ServerShuttingDown, 'shutting down', now);
   }
@@ -131,9 +133,7 @@ export function acceptConnect(
     return refuse(state, connection, ReasonCode.NotAuthorized, 'token expired', now);
   }
   const will =
-    packet.will === undefined
-      ? undefined
-      : readWill(state, packet.will, identity, clientIdentifier);
+    packet.will === undefined ? undefined : new WillMessage(state, packet.will, publisher);
   if (will !== undefined) {
     const refused = will.check(rights, connection.version5);
     if (refused !== undefined) {
@@ -158,7 +158,10 @@ export function acceptConnect(
   connection.will = will;
   connection.framer.maximumPacketSize = limits.maximumPacketSize;
   connection.form = clientForm(connection.version5, rights.role);
-  connection.outboundAliasMaximum = Math.min(packet.topicAliasMaximum, limits.outboundTopicAliases);
+  connection.aliases.outboundMaximum = Math.min(
+    packet.topicAliasMaximum,
+    limits.outboundTopicAliases,
+  );
   const keepAliveSeconds = grantKeepAlive(packet.keepAliveSeconds, limits.maximumKeepAliveSeconds);
   connection.keepAliveSeconds = connection.version5 ? keepAliveSeconds : packet.keepAliveSeconds;
   connection.lastPacketMs = now;

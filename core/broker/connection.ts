@@ -1,25 +1,33 @@
 /**
- * One Network Connection: its protocol state, Keep Alive, Topic Aliases, what waits for its socket,
- * and the one `catch`: whatever the peer does wrong ends here, with a Reason Code, and ends nothing
+ * One Network Connection: its protocol state, its deadlines, and the one `catch`: whatever the peer does wrong ends here, with a Reason Code, and ends nothing
  * but this connection.
  */
 import type { Identity, Rights } from '../auth/rights.ts';
-import { decode, encode, peekProtocolVersion, publishHeadLength } from '../mqtt/codec.ts';
+import { decode, encode, peekProtocolVersion } from '../mqtt/codec.ts';
 import { Framer } from '../mqtt/framing.ts';
-import type { Connect, Disconnect, Packet, ProtocolVersion, Publish, QoS } from '../mqtt/packet.ts';
+import type {
+  Connect,
+  Disconnect,
+  Packet,
+  ProtocolVersion,
+  Publish,
+  Publisher,
+  QoS,
+} from '../mqtt/packet.ts';
 import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
-import { parseTopicName, type TopicName } from '../mqtt/topic.ts';
 import { beginConnect, continueAuthentication, refuse } from './connect.ts';
 import { count } from './counters.ts';
 import type { Deadline } from './deadlines.ts';
-import { acknowledged, completed, pump, received } from './deliver.ts';
+import { acknowledged, completed, received } from './deliver.ts';
 import type { ConnectionId, Millis, Origin, Party } from './outbox.ts';
+import { Outflow } from './outflow.ts';
 import type { Form } from './publication.ts';
 import { publish, released } from './publish.ts';
 import { reauthenticate } from './renewal.ts';
 import { detach } from './sessions.ts';
 import type { ClientSession, Due, State } from './state.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
+import { TopicAliases } from './topic-aliases.ts';
 import type { WillMessage } from './will.ts';
 
 /**
@@ -33,8 +41,6 @@ export type Renewal =
   | { readonly by: 'auth' }
   | { readonly by: 'publish'; readonly qos: QoS; readonly packetIdentifier: number };
 
-/** Frames from this size on are shared with the outbox rather than copied into it, in bytes. */
-const SHARED_FROM = 2_048;
 const PINGRESP = new Uint8Array([0xd0, 0]);
 const CONNECT_TYPE = 1;
 
@@ -55,6 +61,8 @@ export class Connection implements Due {
   clientIdentifier = '';
   identity: Identity | undefined = undefined;
   rights: Rights | undefined = undefined;
+  /** Who its messages are from. */
+  publisher: Publisher | undefined = undefined;
   session: ClientSession | undefined = undefined;
   will: WillMessage | undefined = undefined;
   authenticationMethod: string | undefined = undefined;
@@ -68,19 +76,10 @@ export class Connection implements Due {
   lastPacketMs: Millis;
   /** When CONNECT must have been accepted; Infinity once it is. */
   connectByMs: Millis;
-  /** Bytes sent that the socket has not taken yet, as far as the shell has told. */
-  pendingBytes = 0;
-  /** Since when more than `outboundBytes` are pending; Infinity while they are not. */
-  congestedSinceMs: Millis = Number.POSITIVE_INFINITY;
-  /** Publishers that are not read from until this connection has drained. */
-  holding: Set<Connection> | undefined = undefined;
-  /** How many connections this publisher waits for. */
+  readonly out: Outflow;
+  /** How many slow readers this publisher waits for. */
   heldBy = 0;
-  /** Topic Aliases that the client set, by number. [MQTT-3.3.2-7] */
-  inboundAliases: (TopicName | undefined)[] | undefined = undefined;
-  /** Topic Aliases that we set, by Topic Name, and how many the client allows. */
-  outboundAliases: Map<TopicName, number> | undefined = undefined;
-  outboundAliasMaximum = 0;
+  readonly aliases: TopicAliases;
   /** The form in which the client gets messages, without QoS and RETAIN: its version, and whether it is told who said it. */
   form: Form = 0;
   readonly deadline: Deadline<Due>;
@@ -89,6 +88,8 @@ export class Connection implements Due {
     this.state = state;
     this.id = id;
     this.origin = origin;
+    this.out = new Outflow(this);
+    this.aliases = new TopicAliases(state.limits.topicAliasMaximum);
     this.framer = new Framer(state.limits.connectPacketBytes);
     this.lastPacketMs = now;
     this.connectByMs = now + state.limits.connectTimeoutMs;
@@ -106,10 +107,6 @@ export class Connection implements Due {
 
   get version5(): boolean {
     return this.protocolVersion === 5;
-  }
-
-  get congested(): boolean {
-    return this.pendingBytes > this.state.limits.outboundBytes;
   }
 
   /** Bytes came in. Reads what is complete, until the phase says that the rest must wait. */
@@ -168,7 +165,7 @@ export class Connection implements Due {
       case 'unsubscribe':
         return unsubscribe(this.state, this, packet);
       case 'pingreq':
-        return this.write(PINGRESP);
+        return this.out.write(PINGRESP);
       case 'disconnect':
         return this.leave(packet, now);
       case 'auth':
@@ -296,7 +293,7 @@ export class Connection implements Due {
     const others = (state.connectionsByAddress.get(address) ?? 1) - 1;
     if (others === 0) state.connectionsByAddress.delete(address);
     else state.connectionsByAddress.set(address, others);
-    this.releaseHeld();
+    this.out.releaseHeld();
     if (!wasOpen) return;
     state.counters.clientsConnected--;
     if (by === 'broker') count(state.counters.disconnected, reasonName(reasonCode));
@@ -332,7 +329,7 @@ export class Connection implements Due {
   }
 
   private get slowUntilMs(): Millis {
-    return this.congestedSinceMs + this.state.limits.slowReaderTimeoutMs;
+    return this.out.congestedSinceMs + this.state.limits.slowReaderTimeoutMs;
   }
 
   /** One and a half times the Keep Alive without a Control Packet is the end. [MQTT-3.1.2-22] */
@@ -353,71 +350,6 @@ export class Connection implements Due {
     else this.state.deadlines.move(this.deadline, Math.max(first, now));
   }
 
-  /** Turns what a PUBLISH names, by Topic Name or Topic Alias, into its Topic Name. [MQTT-3.3.2-7] */
-  topicOf(packet: Publish): TopicName {
-    const alias = packet.topicAlias;
-    if (alias !== undefined && (alias === 0 || alias > this.state.limits.topicAliasMaximum)) {
-      throw new ProtocolViolation(
-        ReasonCode.TopicAliasInvalid,
-        alias === 0 ? 'MQTT-3.3.2-8' : 'MQTT-3.3.2-9',
-        `Topic Alias ${alias}`,
-      );
-    }
-    if (packet.topic === '') {
-      const known = alias === undefined ? undefined : this.inboundAliases?.[alias];
-      if (known !== undefined) return known;
-      throw new ProtocolViolation(
-        ReasonCode.ProtocolError,
-        'MQTT-4.7.3-1',
-        alias === undefined ? 'empty Topic Name' : `Topic Alias ${alias} was never set`,
-      );
-    }
-    const topic = parseTopicName(packet.topic);
-    if (topic === undefined) {
-      throw new ProtocolViolation(
-        ReasonCode.TopicNameInvalid,
-        'MQTT-3.3.2-2',
-        'Topic Name with a wildcard',
-      );
-    }
-    if (alias !== undefined) {
-      this.inboundAliases ??= [];
-      this.inboundAliases[alias] = topic;
-    }
-    return topic;
-  }
-
-  /** Sends a frame that may be reused or patched by the caller as soon as this returns. */
-  write(bytes: Uint8Array): void {
-    this.wrote(bytes.length);
-    this.state.outbox.send(this.id, bytes);
-  }
-
-  /** Sends a PUBLISH frame: its head is patched for the next receiver, what follows never changes. */
-  writePublish(frame: Uint8Array, qos: QoS): void {
-    const { outbox, counters } = this.state;
-    counters.publishSent++;
-    this.wrote(frame.length);
-    if (frame.length < SHARED_FROM) {
-      outbox.send(this.id, frame);
-    } else if (qos === 0) {
-      outbox.share(this.id, frame);
-    } else {
-      const head = publishHeadLength(frame);
-      outbox.send(this.id, frame.subarray(0, head));
-      outbox.share(this.id, frame.subarray(head));
-    }
-  }
-
-  private wrote(length: number): void {
-    const { counters, limits } = this.state;
-    counters.packetsSent++;
-    counters.bytesSent += length;
-    this.pendingBytes += length;
-    // Twice the limit is out of proportion whatever it is made of; the connection ends with the turn.
-    if (this.pendingBytes > 2 * limits.outboundBytes) this.state.overrun.add(this);
-  }
-
   /**
    * Encodes and sends `packet`. What would be too large for the client goes without its Reason String
    * and User Properties, and not at all if it is too large even so. [MQTT-3.1.2-24] [MQTT-3.2.2-19]
@@ -430,54 +362,12 @@ export class Connection implements Due {
         this.protocolVersion,
       );
     }
-    if (bytes.length <= this.maximumPacketSize) this.write(bytes);
+    if (bytes.length <= this.maximumPacketSize) this.out.write(bytes);
   }
 
   /** A Reason String where the client wants them on such packets. [MQTT-3.1.2-29] */
   reason(text: string | undefined): string | undefined {
     return this.version5 && this.requestProblemInformation ? text : undefined;
-  }
-
-  /** The shell wrote: `waitingBytes` are still to go. */
-  flushed(waitingBytes: number, now: Millis): void {
-    this.pendingBytes = waitingBytes;
-    if (waitingBytes * 2 > this.state.limits.outboundBytes) return;
-    if (this.congestedSinceMs !== Number.POSITIVE_INFINITY) {
-      this.congestedSinceMs = Number.POSITIVE_INFINITY;
-      this.releaseHeld();
-      this.schedule(now);
-      if (this.session !== undefined) pump(this.state, this.session, now);
-    } else if (this.session?.replay !== undefined) {
-      pump(this.state, this.session, now);
-    }
-  }
-
-  /**
-   * Takes note that a message found the connection congested. From here on its time runs; with the
-   * policy `slow-publishers`, `publisher` is not read from until it has drained.
-   */
-  stall(publisher: Connection | undefined, now: Millis): void {
-    if (this.congestedSinceMs === Number.POSITIVE_INFINITY) {
-      this.congestedSinceMs = now;
-      this.schedule(now);
-    }
-    if (this.state.limits.slowReader !== 'slow-publishers') return;
-    if (publisher === undefined || publisher === this) return;
-    this.holding ??= new Set();
-    if (this.holding.has(publisher)) return;
-    this.holding.add(publisher);
-    publisher.heldBy++;
-    publisher.updateReading();
-  }
-
-  private releaseHeld(): void {
-    const held = this.holding;
-    if (held === undefined) return;
-    this.holding = undefined;
-    for (const publisher of held) {
-      publisher.heldBy--;
-      publisher.updateReading();
-    }
   }
 
   /** Tells the shell whether to read from the socket. */

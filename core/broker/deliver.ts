@@ -31,10 +31,10 @@ export function deliver(
   const connection = session.link;
   if (qos === 0) {
     if (connection === undefined) return; // QoS 0 is for those who are there
-    if (connection.congested) {
-      connection.stall(state.publisher, now);
-      // With `slow-publishers` the publisher stops; what it had sent already still finds room.
-      if (state.limits.slowReader === 'disconnect' || state.publisher === undefined) {
+    if (connection.out.congested) {
+      connection.out.stall(state.publisher, now);
+      // With `slow-publishers` the publisher stops; what it had sent already still finds some room.
+      if (state.limits.slowReader === 'disconnect' || connection.out.full) {
         return drop(state, session, 'slow-reader', publication.topic);
       }
     }
@@ -53,7 +53,7 @@ export function deliver(
     return;
   }
   const delivery = { message: publication, qos, retain, subscriptionIdentifiers, group };
-  if (connection?.congested) connection.stall(state.publisher, now);
+  if (connection?.out.congested) connection.out.stall(state.publisher, now);
   else if (connection !== undefined && session.queue.length === 0) {
     const identifier = session.outbound.begin(delivery);
     if (identifier !== undefined) {
@@ -101,7 +101,7 @@ function send(
   const form = connection.form | qos | (retain ? RETAIN_BIT : 0);
   const ids = connection.version5 ? subscriptionIdentifiers : undefined;
   const frame =
-    ids !== undefined || connection.outboundAliasMaximum > 0
+    ids !== undefined || connection.aliases.outboundMaximum > 0
       ? encodeAlone(connection, publication, form, ids, now)
       : publication.frame(form, now);
   if (frame.length > connection.maximumPacketSize) {
@@ -110,7 +110,7 @@ function send(
   }
   if (qos > 0) patchPacketIdentifier(frame, identifier);
   if (dup) frame[0] = (frame[0] as number) | DUP_FLAG;
-  connection.writePublish(frame, qos);
+  connection.out.writePublish(frame, qos);
   if (dup) frame[0] = (frame[0] as number) & ~DUP_FLAG;
   return true;
 }
@@ -124,16 +124,13 @@ function encodeAlone(
   now: Millis,
 ): Uint8Array {
   const { topic } = publication;
-  const known = connection.outboundAliases?.get(topic);
+  const { aliases } = connection;
+  const known = aliases.outbound(topic);
   if (known !== undefined) return publication.encodeAs(form, now, '', known, ids);
-  const aliases = connection.outboundAliases?.size ?? 0;
-  if (aliases >= connection.outboundAliasMaximum) {
-    return publication.encodeAs(form, now, topic, undefined, ids);
-  }
-  const frame = publication.encodeAs(form, now, topic, aliases + 1, ids);
-  if (frame.length <= connection.maximumPacketSize) {
-    connection.outboundAliases ??= new Map();
-    connection.outboundAliases.set(topic, aliases + 1);
+  const alias = aliases.nextOutbound();
+  const frame = publication.encodeAs(form, now, topic, alias, ids);
+  if (alias !== undefined && frame.length <= connection.maximumPacketSize) {
+    aliases.setOutbound(topic, alias);
   }
   return frame;
 }
@@ -141,7 +138,8 @@ function encodeAlone(
 /** Whether `session` could neither send nor keep `publication` now. */
 export function refuses(state: State, session: ClientSession, publication: Publication): boolean {
   const { link, queue, outbound } = session;
-  if (link !== undefined && !link.congested && queue.length === 0 && outbound.open) return false;
+  if (link !== undefined && !link.out.congested && queue.length === 0 && outbound.open)
+    return false;
   if (link === undefined && session.expirySeconds === 0) return false;
   return isFull(state, session, publication) !== undefined;
 }
@@ -192,12 +190,12 @@ export function pump(state: State, session: ClientSession, now: Millis): void {
   const connection = session.link;
   if (connection === undefined) return;
   const { outbound, queue } = session;
-  while (!connection.congested) {
+  while (!connection.out.congested) {
     const entry = outbound.takeResend();
     if (entry === undefined) break;
     const { packetIdentifier, delivery } = entry;
     if (entry.released) {
-      connection.write(
+      connection.out.write(
         encodeAcknowledgement(
           'pubrel',
           packetIdentifier,
@@ -216,7 +214,7 @@ export function pump(state: State, session: ClientSession, now: Millis): void {
       state.counters.inflightMessages--;
     }
   }
-  while (queue.length > 0 && outbound.open && !connection.congested) {
+  while (queue.length > 0 && outbound.open && !connection.out.congested) {
     const delivery = queue.shift();
     if (delivery === undefined) break;
     state.counters.queuedMessages--;
@@ -231,7 +229,7 @@ export function pump(state: State, session: ClientSession, now: Millis): void {
     launch(state, connection, session, delivery, identifier, now);
   }
   if (session.replay !== undefined) replay(state, session, connection, now);
-  if (connection.congested) connection.stall(undefined, now);
+  if (connection.out.congested) connection.out.stall(undefined, now);
 }
 
 /** Sends retained messages that wait, while there is room. */
@@ -240,7 +238,7 @@ function replay(state: State, session: ClientSession, connection: Connection, no
   let taken = 0;
   // Half the limit leaves room for what is published meanwhile.
   const limit = state.limits.outboundBytes / 2;
-  while (taken < waiting.length && connection.pendingBytes <= limit) {
+  while (taken < waiting.length && connection.out.pendingBytes <= limit) {
     const delivery = waiting[taken] as Delivery<Connection>;
     const publication = delivery.message as Publication;
     if (isCurrent(state, publication, now)) {
@@ -304,7 +302,7 @@ export function received(
   if (entry === undefined && packet.reasonCode >= ReasonCode.UnspecifiedError) return;
   if (entry !== undefined) entry.released = true;
   const code = entry === undefined ? ReasonCode.PacketIdentifierNotFound : ReasonCode.Success;
-  connection.write(
+  connection.out.write(
     encodeAcknowledgement('pubrel', packetIdentifier, code, connection.protocolVersion),
   );
 }

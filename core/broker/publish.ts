@@ -3,6 +3,8 @@
  * right to publish it. A refusal is a Reason Code here, and what the peer may not do at all a
  * `ProtocolViolation`.
  */
+
+import type { Rights } from '../auth/rights.ts';
 import { encodeAcknowledgement } from '../mqtt/codec.ts';
 import type { Acknowledgement, Publish } from '../mqtt/packet.ts';
 import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
@@ -19,17 +21,17 @@ import type { State } from './state.ts';
 
 /** A PUBLISH came from a client. */
 export function publish(state: State, connection: Connection, packet: Publish, now: Millis): void {
-  const { session, rights, identity } = connection;
-  if (session === undefined || rights === undefined || identity === undefined) return;
+  const { session, rights, publisher } = connection;
+  if (session === undefined || rights === undefined || publisher === undefined) return;
   const { qos, packetIdentifier } = packet;
   state.counters.publishReceived++;
   state.counters.publishBytesReceived += packet.payload.length;
-  const topic = connection.topicOf(packet);
-  if (connection.protocolVersion === 5) checkForm(packet);
+  const topic = connection.aliases.resolve(packet);
+  if (connection.version5) checkForm(packet, rights);
   if (qos > 0) {
     if (qos === 2 && session.inbound.holds(packetIdentifier)) {
       // A duplicate: PUBREC again, and nothing below runs twice. [MQTT-4.3.3-10]
-      connection.write(
+      connection.out.write(
         encodeAcknowledgement(
           'pubrec',
           packetIdentifier,
@@ -71,13 +73,6 @@ export function publish(state: State, connection: Connection, packet: Publish, n
       now,
     );
   }
-  if (packet.retain && !rights.mayRetain && connection.version5) {
-    throw new ProtocolViolation(
-      ReasonCode.RetainNotSupported,
-      'MQTT-3.2.2-14',
-      'RETAIN, though CONNACK said Retain Available 0',
-    );
-  }
   const interval = packet.messageExpiryInterval;
   const publication = new Publication(
     topic,
@@ -86,7 +81,7 @@ export function publish(state: State, connection: Connection, packet: Publish, n
     packet.retain && rights.mayRetain,
     withoutStamps(properties),
     interval === undefined ? Number.POSITIVE_INFINITY : now + interval * 1_000,
-    { user: identity.user, clientIdentifier: connection.clientIdentifier },
+    publisher,
     reach,
     false,
   );
@@ -104,7 +99,14 @@ export function publish(state: State, connection: Connection, packet: Publish, n
 }
 
 /** What 5.0 forbids a client to put into a PUBLISH, beyond its form. [MQTT-3.3.4-6] [MQTT-3.3.2-14] */
-function checkForm(packet: Publish): void {
+function checkForm(packet: Publish, rights: Rights): void {
+  if (packet.retain && !rights.mayRetain && packet.topic !== TOKEN_TOPIC) {
+    throw new ProtocolViolation(
+      ReasonCode.RetainNotSupported,
+      'MQTT-3.2.2-14',
+      'RETAIN, though CONNACK said Retain Available 0',
+    );
+  }
   if (packet.subscriptionIdentifiers !== undefined) {
     throw new ProtocolViolation(
       ReasonCode.ProtocolError,
@@ -152,7 +154,7 @@ function endsConnection(reasonCode: ReasonCode): boolean {
 export function released(connection: Connection, packet: Acknowledgement): void {
   const known = connection.session?.inbound.release(packet.packetIdentifier) ?? false;
   const code = known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound;
-  connection.write(
+  connection.out.write(
     encodeAcknowledgement('pubcomp', packet.packetIdentifier, code, connection.protocolVersion),
   );
 }

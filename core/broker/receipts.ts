@@ -29,7 +29,7 @@ export function acknowledge(
   const type = qos === 1 ? 'puback' : 'pubrec';
   const reasonString = connection.reason(detail);
   if (reasonString === undefined) {
-    connection.write(
+    connection.out.write(
       encodeAcknowledgement(type, packetIdentifier, reasonCode, connection.protocolVersion),
     );
   } else {

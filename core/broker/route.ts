@@ -135,7 +135,7 @@ function canTake(member: ClientSubscription): boolean {
   return (
     member.standing <= reachNow &&
     session.link !== undefined &&
-    !session.link.congested &&
+    !session.link.out.congested &&
     (session.outbound.open || session.outbound.size === 0)
   );
 }

@@ -3,7 +3,7 @@
  * normal DISCONNECT, after their delay or when the session ends, whichever is first. A Will passes
  * the same rights as any other message, at CONNECT and again when it is sent.
  */
-import type { Identity, Rights } from '../auth/rights.ts';
+import type { Rights } from '../auth/rights.ts';
 import type { MessageProperties, Publisher, QoS, Reach, Will } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import { parseTopicName, type TopicName } from '../mqtt/topic.ts';
@@ -100,16 +100,6 @@ export class WillMessage implements Due {
     );
     submit(state, publication, this.session, now);
   }
-}
-
-/** The Will that a CONNECT carries. */
-export function readWill(
-  state: State,
-  will: Will,
-  identity: Identity,
-  clientIdentifier: string,
-): WillMessage {
-  return new WillMessage(state, will, { user: identity.user, clientIdentifier });
 }
 
 /** The connection ended with its Will still set: it is sent after its delay, at most `withinSeconds`. */
