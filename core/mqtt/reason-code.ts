@@ -59,6 +59,38 @@ export function reasonName(code: ReasonCode): string {
   return names.get(code) ?? `0x${code.toString(16)}`;
 }
 
+/** The Reason Codes that each packet may carry: the tables of MQTT 5.0 chapter 3. */
+const codesOf = {
+  connack: [
+    0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8c, 0x90, 0x95, 0x97,
+    0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9f,
+  ],
+  puback: [0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99],
+  pubrec: [0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99],
+  pubrel: [0x00, 0x92],
+  pubcomp: [0x00, 0x92],
+  suback: [0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8f, 0x91, 0x97, 0x9e, 0xa1, 0xa2],
+  unsuback: [0x00, 0x11, 0x80, 0x83, 0x87, 0x8f, 0x91],
+  disconnect: [
+    0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8b, 0x8d, 0x8e, 0x8f, 0x90, 0x93, 0x94, 0x95,
+    0x96, 0x97, 0x98, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9e, 0x9f, 0xa0, 0xa1, 0xa2,
+  ],
+  auth: [0x00, 0x18, 0x19],
+} as const;
+export type ReasonCodePacket = keyof typeof codesOf;
+
+const allowedCodes = new Map<ReasonCodePacket, Uint8Array>();
+for (const [packet, codes] of Object.entries(codesOf)) {
+  const allowed = new Uint8Array(256);
+  for (const code of codes) allowed[code] = 1;
+  allowedCodes.set(packet as ReasonCodePacket, allowed);
+}
+
+/** Whether `code` is in the table of Reason Codes that the standard has for `packet`. */
+export function isReasonCodeOf(packet: ReasonCodePacket, code: number): code is ReasonCode {
+  return allowedCodes.get(packet)?.[code] === 1;
+}
+
 /**
  * The Connect Return Code (3.1.1 table 3.1) that tells a 3.1 or 3.1.1 client what `code` means; the
  * table has five refusals, and undefined means that none of them fits: the connection is closed
@@ -86,6 +118,26 @@ export function connectReturnCode(code: ReasonCode): 0 | 1 | 2 | 3 | 4 | 5 | und
     case ReasonCode.NotAuthorized:
     case ReasonCode.Banned:
       return 5;
+    default:
+      return undefined;
+  }
+}
+
+/** What a Connect Return Code of 3.1 and 3.1.1 says in 5.0; undefined where the table has no such code. */
+export function reasonOfReturnCode(returnCode: number): ReasonCode | undefined {
+  switch (returnCode) {
+    case 0:
+      return ReasonCode.Success;
+    case 1:
+      return ReasonCode.UnsupportedProtocolVersion;
+    case 2:
+      return ReasonCode.ClientIdentifierNotValid;
+    case 3:
+      return ReasonCode.ServerUnavailable;
+    case 4:
+      return ReasonCode.BadUserNameOrPassword;
+    case 5:
+      return ReasonCode.NotAuthorized;
     default:
       return undefined;
   }

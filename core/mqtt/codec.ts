@@ -1,0 +1,447 @@
+/**
+ * Control Packets from bytes and to bytes, in MQTT 3.1, 3.1.1 and 5.0, in either direction. This is
+ * the only file that knows mqtt-packet, and its words end here: it reads the packets of which a
+ * connection sees a few, after `strict.ts` has found nothing against them. PUBLISH and what answers
+ * it go a direct way.
+ *
+ * What 3.x says differently ends here too: the core never sees a Return Code or a Clean Session.
+ */
+import mqttPacket from 'mqtt-packet';
+import {
+  decodeAcknowledgement,
+  encodeAcknowledgement,
+  encodeFullAcknowledgement,
+} from './acknowledgement.ts';
+import {
+  encodeAuth,
+  encodeConnack,
+  encodeConnect,
+  encodeDisconnect,
+  encodeSubscribe,
+  encodeSubscriptionAcknowledgement,
+  encodeUnsubscribe,
+} from './control-packets.ts';
+import type {
+  Auth,
+  Connack,
+  Connect,
+  Disconnect,
+  Packet,
+  ProtocolVersion,
+  QoS,
+  RetainHandling,
+  Subscribe,
+  SubscriptionAcknowledgement,
+  Unsubscribe,
+  Will,
+} from './packet.ts';
+import type { Properties } from './properties.ts';
+import {
+  decodePublish,
+  encodePublish,
+  messagePropertiesOf,
+  patchPacketIdentifier,
+  publishHeadLength,
+} from './publish.ts';
+import { malformed, Reader } from './reader.ts';
+import { ReasonCode, reasonOfReturnCode } from './reason-code.ts';
+import {
+  checkAuth,
+  checkConnack,
+  checkConnect,
+  checkDisconnect,
+  checkSubscribe,
+  checkSubscriptionAcknowledgement,
+  checkUnsubscribe,
+} from './strict.ts';
+
+export { encodeAcknowledgement, patchPacketIdentifier, publishHeadLength };
+
+/** A Session Expiry Interval that never comes: what Clean Session 0 means in 5.0. */
+const NEVER = 0xffffffff;
+const pingreq: Packet = { type: 'pingreq' };
+const pingresp: Packet = { type: 'pingresp' };
+const reader = new Reader();
+
+/** The fixed header flags by packet type (section 2.1.3), and the statement where a packet has its own. */
+const fixedFlags: readonly (readonly [
+  name: string,
+  flags: number,
+  five?: string,
+  three?: string,
+])[] = [
+  ['', 0],
+  ['CONNECT', 0],
+  ['CONNACK', 0],
+  ['PUBLISH', 0],
+  ['PUBACK', 0],
+  ['PUBREC', 0],
+  ['PUBREL', 2, 'MQTT-3.6.1-1', 'MQTT3-3.6.1-1'],
+  ['PUBCOMP', 0],
+  ['SUBSCRIBE', 2, 'MQTT-3.8.1-1', 'MQTT3-3.8.1-1'],
+  ['SUBACK', 0],
+  ['UNSUBSCRIBE', 2, 'MQTT-3.10.1-1', 'MQTT3-3.10.1-1'],
+  ['UNSUBACK', 0],
+  ['PINGREQ', 0],
+  ['PINGRESP', 0],
+  ['DISCONNECT', 0, 'MQTT-3.14.1-1', 'MQTT3-3.14.1-1'],
+  ['AUTH', 0, 'MQTT-3.15.1-1'],
+];
+
+/**
+ * Reads the packet in `bytes` from `start` to `end`, as the Framer cuts them. The payload of a
+ * PUBLISH and its Correlation Data point into `bytes`; nothing else does. For a CONNECT, `version` is
+ * not looked at.
+ *
+ * Throws a ProtocolViolation and nothing else.
+ */
+export function decode(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  version: ProtocolVersion,
+): Packet {
+  const first = bytes[start] as number;
+  const position = variableHeader(bytes, start, end, version);
+  const type = first >> 4;
+  if (type === 3) return decodePublish(first, bytes, position, end, version);
+  if ((first & 15) !== fixedFlags[type]?.[1]) checkFlags(first, version);
+  switch (type) {
+    case 1:
+      return decodeConnect(bytes, start, position, end);
+    case 2:
+      return decodeConnack(bytes, start, position, end, version);
+    case 4:
+      return decodeAcknowledgement('puback', bytes, position, end, version);
+    case 5:
+      return decodeAcknowledgement('pubrec', bytes, position, end, version);
+    case 6:
+      return decodeAcknowledgement('pubrel', bytes, position, end, version);
+    case 7:
+      return decodeAcknowledgement('pubcomp', bytes, position, end, version);
+    case 8:
+      return decodeSubscribe(bytes, start, position, end, version);
+    case 9:
+      return decodeSubscriptionAcknowledgement('suback', bytes, start, position, end, version);
+    case 10:
+      return decodeUnsubscribe(bytes, start, position, end, version);
+    case 11:
+      return decodeSubscriptionAcknowledgement('unsuback', bytes, start, position, end, version);
+    case 12:
+      return emptyPacket(pingreq, position, end, version);
+    case 13:
+      return emptyPacket(pingresp, position, end, version);
+    case 14:
+      return decodeDisconnect(bytes, start, position, end, version);
+    case 15:
+      return decodeAuth(bytes, start, position, end, version);
+    default:
+      throw malformed(version, '', '', 'packet type 0 is reserved');
+  }
+}
+
+/** The index behind the fixed header, whose Remaining Length must be what `end` says. */
+function variableHeader(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  version: ProtocolVersion,
+): number {
+  let at = start + 1;
+  let byte = bytes[at++] as number;
+  let remaining = byte & 0x7f;
+  for (let shift = 7; byte > 127 && shift < 28; shift += 7) {
+    byte = bytes[at++] as number;
+    remaining |= (byte & 0x7f) << shift;
+  }
+  if (at + remaining === end && byte < 128 && start + 1 < end) return at;
+  throw malformed(version, '', '', 'the Remaining Length is not that of the packet');
+}
+
+/** 3.1 has no use for these flags, and clients of its time set DUP or QoS in them: there they pass. */
+function checkFlags(first: number, version: ProtocolVersion): void {
+  const type = first >> 4;
+  if (version === 3 && type !== 1) return;
+  const [name, , five = 'MQTT-2.1.3-1', three = 'MQTT3-2.2.2-2'] = fixedFlags[type] ?? ['', 0];
+  throw malformed(version, five, three, `${name} has fixed header flags ${first & 15}`);
+}
+
+function emptyPacket(
+  packet: Packet,
+  position: number,
+  end: number,
+  version: ProtocolVersion,
+): Packet {
+  if (position === end) return packet;
+  throw malformed(version, '', '', `${packet.type.toUpperCase()} has something in it`);
+}
+
+/**
+ * The level byte of the CONNECT in `bytes`, so that even one that is refused is answered in its
+ * dialect; undefined where it is cut off before.
+ */
+export function peekProtocolVersion(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number | undefined {
+  let at = start + 1;
+  while (at < end && (bytes[at] as number) > 127) at++;
+  at++;
+  if (at + 2 > end) return undefined;
+  at += 2 + (((bytes[at] as number) << 8) | (bytes[at + 1] as number));
+  return at < end ? bytes[at] : undefined;
+}
+
+/** What mqtt-packet reads in one packet that is known to be sound. Nothing of one stays for the next. */
+function parse<C extends mqttPacket.PacketCmd>(
+  command: C,
+  frame: Buffer,
+  version: ProtocolVersion,
+): Extract<mqttPacket.Packet, { cmd: C }> {
+  let parsed: mqttPacket.Packet | undefined;
+  let failure = `mqtt-packet finds no ${command}`;
+  const parser = mqttPacket.parser({ protocolVersion: version });
+  parser.on('packet', (packet) => {
+    parsed = packet;
+  });
+  parser.on('error', (error) => {
+    failure = String(error);
+  });
+  parser.parse(frame);
+  if (parsed?.cmd === command) return parsed as Extract<mqttPacket.Packet, { cmd: C }>;
+  throw malformed(version, '', '', failure);
+}
+
+/** A copy that mqtt-packet may point into, with the flags that it insists on. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
+  const frame = Buffer.allocUnsafeSlow(end - start);
+  frame.set(bytes.subarray(start, end));
+  const first = frame[0] as number;
+  frame[0] = (first & 0xf0) | (fixedFlags[first >> 4]?.[1] ?? 0);
+  return frame;
+}
+
+function decodeConnect(bytes: Uint8Array, start: number, position: number, end: number): Connect {
+  const frame = copyOf(bytes, start, end);
+  const checked = checkConnect(reader.reset(frame, position - start, frame.length, 5));
+  frame[checked.flagsAt] = checked.flags;
+  const { version, properties } = checked;
+  const parsed = parse('connect', frame, version);
+  const cleanStart = parsed.clean === true;
+  const legacyExpiry = cleanStart ? 0 : NEVER;
+  return {
+    type: 'connect',
+    protocolVersion: version,
+    cleanStart,
+    keepAliveSeconds: parsed.keepalive ?? 0,
+    clientIdentifier: parsed.clientId,
+    userName: parsed.username,
+    password: parsed.password,
+    will: parsed.will === undefined ? undefined : willOf(parsed.will, checked.willProperties),
+    sessionExpiryInterval: version === 5 ? (properties.sessionExpiryInterval ?? 0) : legacyExpiry,
+    receiveMaximum: properties.receiveMaximum ?? 65_535,
+    maximumPacketSize: properties.maximumPacketSize,
+    topicAliasMaximum: properties.topicAliasMaximum ?? 0,
+    requestResponseInformation: properties.requestResponseInformation ?? false,
+    requestProblemInformation: properties.requestProblemInformation ?? true,
+    authenticationMethod: properties.authenticationMethod,
+    authenticationData: properties.authenticationData,
+    userProperties: properties.userProperties,
+  };
+}
+
+function willOf(will: NonNullable<mqttPacket.IConnectPacket['will']>, found: Properties): Will {
+  return {
+    topic: will.topic,
+    payload: will.payload as Buffer,
+    qos: will.qos as QoS,
+    retain: will.retain === true,
+    delaySeconds: found.willDelaySeconds ?? 0,
+    messageExpiryInterval: found.messageExpiryInterval,
+    properties: messagePropertiesOf(found),
+  };
+}
+
+function decodeConnack(
+  bytes: Uint8Array,
+  start: number,
+  position: number,
+  end: number,
+  version: ProtocolVersion,
+): Connack {
+  const frame = copyOf(bytes, start, end);
+  const found = checkConnack(reader.reset(frame, position - start, frame.length, version));
+  const { sessionPresent, reasonCode, returnCode } = parse('connack', frame, version);
+  return {
+    type: 'connack',
+    sessionPresent,
+    reasonCode: (version === 5
+      ? reasonCode
+      : reasonOfReturnCode(returnCode as number)) as ReasonCode,
+    sessionExpiryInterval: found.sessionExpiryInterval,
+    receiveMaximum: found.receiveMaximum,
+    maximumQoS: found.maximumQoS,
+    retainAvailable: found.retainAvailable,
+    maximumPacketSize: found.maximumPacketSize,
+    assignedClientIdentifier: found.assignedClientIdentifier,
+    topicAliasMaximum: found.topicAliasMaximum,
+    reasonString: found.reasonString,
+    userProperties: found.userProperties,
+    wildcardSubscriptionAvailable: found.wildcardSubscriptionAvailable,
+    subscriptionIdentifiersAvailable: found.subscriptionIdentifiersAvailable,
+    sharedSubscriptionAvailable: found.sharedSubscriptionAvailable,
+    serverKeepAliveSeconds: found.serverKeepAliveSeconds,
+    responseInformation: found.responseInformation,
+    serverReference: found.serverReference,
+    authenticationMethod: found.authenticationMethod,
+    authenticationData: found.authenticationData,
+  };
+}
+
+function decodeSubscribe(
+  bytes: Uint8Array,
+  start: number,
+  position: number,
+  end: number,
+  version: ProtocolVersion,
+): Subscribe {
+  const frame = copyOf(bytes, start, end);
+  const found = checkSubscribe(reader.reset(frame, position - start, frame.length, version));
+  const { messageId, subscriptions } = parse('subscribe', frame, version);
+  return {
+    type: 'subscribe',
+    packetIdentifier: messageId as number,
+    subscriptionIdentifier: found.subscriptionIdentifiers?.[0],
+    subscriptions: subscriptions.map(({ topic, qos, nl, rap, rh }) => ({
+      topicFilter: topic,
+      maximumQoS: qos,
+      noLocal: nl === true,
+      retainAsPublished: rap === true,
+      retainHandling: (rh ?? 0) as RetainHandling,
+    })),
+    userProperties: found.userProperties,
+  };
+}
+
+function decodeSubscriptionAcknowledgement(
+  type: 'suback' | 'unsuback',
+  bytes: Uint8Array,
+  start: number,
+  position: number,
+  end: number,
+  version: ProtocolVersion,
+): SubscriptionAcknowledgement {
+  const frame = copyOf(bytes, start, end);
+  reader.reset(frame, position - start, frame.length, version);
+  const found = checkSubscriptionAcknowledgement(reader, type);
+  const { messageId, granted } = parse(type, frame, version);
+  return {
+    type,
+    packetIdentifier: messageId as number,
+    reasonCodes: (granted ?? []) as ReasonCode[],
+    reasonString: found.reasonString,
+    userProperties: found.userProperties,
+  };
+}
+
+function decodeUnsubscribe(
+  bytes: Uint8Array,
+  start: number,
+  position: number,
+  end: number,
+  version: ProtocolVersion,
+): Unsubscribe {
+  const frame = copyOf(bytes, start, end);
+  const found = checkUnsubscribe(reader.reset(frame, position - start, frame.length, version));
+  const { messageId, unsubscriptions } = parse('unsubscribe', frame, version);
+  return {
+    type: 'unsubscribe',
+    packetIdentifier: messageId as number,
+    topicFilters: unsubscriptions,
+    userProperties: found.userProperties,
+  };
+}
+
+function decodeDisconnect(
+  bytes: Uint8Array,
+  start: number,
+  position: number,
+  end: number,
+  version: ProtocolVersion,
+): Disconnect {
+  const frame = copyOf(bytes, start, end);
+  const found = checkDisconnect(reader.reset(frame, position - start, frame.length, version));
+  const { reasonCode } = parse('disconnect', frame, version);
+  return {
+    type: 'disconnect',
+    reasonCode: (reasonCode ?? ReasonCode.Success) as ReasonCode,
+    sessionExpiryInterval: found.sessionExpiryInterval,
+    reasonString: found.reasonString,
+    userProperties: found.userProperties,
+    serverReference: found.serverReference,
+  };
+}
+
+function decodeAuth(
+  bytes: Uint8Array,
+  start: number,
+  position: number,
+  end: number,
+  version: ProtocolVersion,
+): Auth {
+  const frame = copyOf(bytes, start, end);
+  const found = checkAuth(reader.reset(frame, position - start, frame.length, version));
+  const { reasonCode } = position === end ? { reasonCode: 0 } : parse('auth', frame, version);
+  return {
+    type: 'auth',
+    reasonCode: reasonCode as ReasonCode,
+    authenticationMethod: found.authenticationMethod,
+    authenticationData: found.authenticationData,
+    reasonString: found.reasonString,
+    userProperties: found.userProperties,
+  };
+}
+
+/**
+ * The bytes of `packet` for a peer of `version`; a CONNECT is written in the version that it names.
+ *
+ * Empty where the peer's version cannot say it, so that there is nothing to send: a CONNACK of 3.x
+ * whose reason no Return Code stands for [MQTT3-3.2.2-6], and a DISCONNECT of 3.x with a reason to
+ * tell. Properties, and all Reason Codes but those of CONNACK and SUBACK, are left out in 3.x.
+ *
+ * Asserts what only a mistake of ours can break: strings of at most 65 535 bytes, Reason Codes that
+ * the packet may carry.
+ */
+export function encode(packet: Packet, version: ProtocolVersion): Uint8Array {
+  switch (packet.type) {
+    case 'publish':
+      return encodePublish(packet, version);
+    case 'puback':
+    case 'pubrec':
+    case 'pubrel':
+    case 'pubcomp':
+      return encodeFullAcknowledgement(packet, version);
+    case 'connect':
+      return encodeConnect(packet);
+    case 'connack':
+      return encodeConnack(packet, version);
+    case 'subscribe':
+      return encodeSubscribe(packet, version);
+    case 'suback':
+    case 'unsuback':
+      return encodeSubscriptionAcknowledgement(packet, version);
+    case 'unsubscribe':
+      return encodeUnsubscribe(packet, version);
+    case 'pingreq':
+      return Buffer.from([0xc0, 0]);
+    case 'pingresp':
+      return Buffer.from([0xd0, 0]);
+    case 'disconnect':
+      return encodeDisconnect(packet, version);
+    case 'auth':
+      return encodeAuth(packet, version);
+    default:
+      return packet satisfies never;
+  }
+}
