@@ -1,0 +1,229 @@
+/**
+ * One socket as the loop sees it: what waits to be written to it, in order, and how it ends.
+ *
+ * Small messages are copied side by side into one buffer, so that a turn ends in one write. Large
+ * bytes that never change are kept by reference. Nothing is ever joined or moved again, so 64 MB
+ * that wait cost no more per byte than 64 do.
+ */
+import type { ConnectionId } from '../broker/outbox.ts';
+import { type BufferPool, LARGE_BUFFER_BYTES } from './buffer-pool.ts';
+
+/** What a transport offers; a `Bun.listen` socket is one as it stands. */
+export interface Transport {
+  /**
+   * Takes what fits now and returns how much that was; less than `length` means that the transport
+   * says when there is room again, and negative that the socket is gone. What was not taken is
+   * offered again at the same length or more, as TLS wants it.
+   */
+  write(bytes: Uint8Array, offset: number, length: number): number;
+  /** Ends our side once all is written; the peer can still send, and sees an orderly end. */
+  shutdown(): void;
+  /** Ends both sides at once. */
+  terminate(): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** Shared bytes of this size and more are kept rather than copied: a copy costs less than a second write below it. */
+const REFERENCE_BYTES = LARGE_BUFFER_BYTES;
+/** The same while the socket takes nothing: memory counts then, and not the number of writes. */
+const BLOCKED_REFERENCE_BYTES = 2_048;
+/** What a buffer holds at most to be copied out of it, so that the buffer can be lent to another. */
+const COPIED_OUT_BYTES = 256;
+const WRITTEN = new Uint8Array(0);
+const COMPACT_CHUNKS = 1_024;
+
+/** `closing` still has bytes to write; `finished` waits for the peer's end; `gone` has no socket. */
+export type LinkState = 'open' | 'closing' | 'finished' | 'gone';
+
+export class Link {
+  readonly id: ConnectionId;
+  readonly address: string;
+  readonly transport: Transport;
+  readonly #pool: BufferPool;
+  state: LinkState = 'open';
+  /** On the list of those that this turn writes to. */
+  dirty = false;
+  paused = false;
+  /** Bytes that are still to be written. */
+  waiting = 0;
+  /** What the broker was last told of `waiting`. */
+  reported = 0;
+  /** The last write was short: the socket takes nothing until it has drained. */
+  #blocked = false;
+  /** A message of this turn that was shared, and not copied as long as none follows. */
+  #single: Uint8Array | undefined = undefined;
+  /** What goes before the buffer. */
+  #chunks: Uint8Array[] | undefined = undefined;
+  #firstChunk = 0;
+  #chunkOffset = 0;
+  #buffer: Uint8Array | undefined = undefined;
+  #bufferStart = 0;
+  #bufferEnd = 0;
+
+  constructor(id: ConnectionId, address: string, transport: Transport, pool: BufferPool) {
+    this.id = id;
+    this.address = address;
+    this.transport = transport;
+    this.#pool = pool;
+  }
+
+  /** Queues a copy of `bytes`. */
+  copy(bytes: Uint8Array): void {
+    if (this.#single !== undefined) this.#unfoldSingle(this.#single);
+    this.#append(bytes);
+    this.waiting += bytes.length;
+  }
+
+  /** Queues `bytes`, which must never change again. */
+  refer(bytes: Uint8Array): void {
+    if (this.waiting === 0) this.#single = bytes;
+    else {
+      if (this.#single !== undefined) this.#unfoldSingle(this.#single);
+      if (bytes.length >= (this.#blocked ? BLOCKED_REFERENCE_BYTES : REFERENCE_BYTES)) {
+        this.#sealBuffer();
+        this.#pushChunk(bytes);
+      } else this.#append(bytes);
+    }
+    this.waiting += bytes.length;
+  }
+
+  /** Writes what the socket takes. */
+  flush(): void {
+    if (this.#blocked || this.waiting === 0) return;
+    if (this.#single !== undefined) this.#flushSingle(this.#single);
+    else if (this.#flushChunks()) this.#flushBuffer();
+  }
+
+  /** The socket takes bytes again. */
+  drained(): void {
+    this.#blocked = false;
+  }
+
+  /** Forgets what waits. */
+  discard(): void {
+    this.#releaseBuffer();
+    this.#single = undefined;
+    this.#chunks = undefined;
+    this.#firstChunk = 0;
+    this.#chunkOffset = 0;
+    this.waiting = 0;
+  }
+
+  #append(bytes: Uint8Array): void {
+    let buffer = this.#buffer;
+    if (buffer !== undefined && this.#bufferEnd + bytes.length > buffer.length)
+      buffer = this.#makeRoom(buffer, bytes.length);
+    if (buffer === undefined) {
+      if (bytes.length > LARGE_BUFFER_BYTES) return this.#pushChunk(bytes.slice());
+      buffer = this.#buffer = this.#pool.take(bytes.length);
+      this.#bufferStart = this.#bufferEnd = 0;
+    }
+    buffer.set(bytes, this.#bufferEnd);
+    this.#bufferEnd += bytes.length;
+  }
+
+  /** A buffer that holds what `buffer` does and has room for `bytes` more; undefined where a new one is to be begun. */
+  #makeRoom(buffer: Uint8Array, bytes: number): Uint8Array | undefined {
+    const held = this.#bufferEnd - this.#bufferStart;
+    if (buffer.length < LARGE_BUFFER_BYTES && held + bytes <= LARGE_BUFFER_BYTES) {
+      const larger = this.#pool.take(LARGE_BUFFER_BYTES);
+      larger.set(buffer.subarray(this.#bufferStart, this.#bufferEnd));
+      this.#releaseBuffer();
+      this.#bufferStart = 0;
+      this.#bufferEnd = held;
+      this.#buffer = larger;
+      return larger;
+    }
+    this.flush();
+    this.#sealBuffer();
+    return undefined;
+  }
+
+  #unfoldSingle(single: Uint8Array): void {
+    this.#single = undefined;
+    if (single.length >= REFERENCE_BYTES) this.#pushChunk(single);
+    else this.#append(single);
+  }
+
+  /** Puts what the buffer holds at the end of the chunks. */
+  #sealBuffer(): void {
+    const buffer = this.#buffer;
+    if (buffer === undefined) return;
+    if (this.#bufferEnd - this.#bufferStart <= COPIED_OUT_BYTES) {
+      this.#pushChunk(buffer.slice(this.#bufferStart, this.#bufferEnd));
+      this.#releaseBuffer();
+    } else {
+      this.#pushChunk(buffer.subarray(this.#bufferStart, this.#bufferEnd));
+      this.#buffer = undefined;
+    }
+  }
+
+  #pushChunk(bytes: Uint8Array): void {
+    if (this.#chunks === undefined) this.#chunks = [bytes];
+    else this.#chunks.push(bytes);
+  }
+
+  #releaseBuffer(): void {
+    if (this.#buffer === undefined) return;
+    this.#pool.give(this.#buffer);
+    this.#buffer = undefined;
+  }
+
+  #flushSingle(single: Uint8Array): void {
+    this.#single = undefined;
+    const taken = this.#write(single, 0, single.length);
+    if (taken === single.length) return;
+    this.#chunks = [single];
+    this.#chunkOffset = taken;
+  }
+
+  /** Whether all chunks are written. */
+  #flushChunks(): boolean {
+    const chunks = this.#chunks;
+    if (chunks === undefined) return true;
+    for (let chunk = chunks[this.#firstChunk]; chunk !== undefined; ) {
+      const length = chunk.length - this.#chunkOffset;
+      const taken = this.#write(chunk, this.#chunkOffset, length);
+      if (taken < length) {
+        this.#chunkOffset += taken;
+        this.#compactChunks(chunks);
+        return false;
+      }
+      chunks[this.#firstChunk++] = WRITTEN;
+      this.#chunkOffset = 0;
+      chunk = chunks[this.#firstChunk];
+    }
+    this.#chunks = undefined;
+    this.#firstChunk = 0;
+    return true;
+  }
+
+  /** Lets go of the places of written chunks, before a reader that never quite catches up makes them many. */
+  #compactChunks(chunks: Uint8Array[]): void {
+    if (this.#firstChunk < COMPACT_CHUNKS || this.#firstChunk * 2 < chunks.length) return;
+    chunks.splice(0, this.#firstChunk);
+    this.#firstChunk = 0;
+  }
+
+  #flushBuffer(): void {
+    const buffer = this.#buffer;
+    if (buffer === undefined) return;
+    const length = this.#bufferEnd - this.#bufferStart;
+    const taken = this.#write(buffer, this.#bufferStart, length);
+    if (taken === length) this.#releaseBuffer();
+    else this.#bufferStart += taken;
+  }
+
+  /** How much of it was written; all of it where the socket is gone, since none of it can matter any more. */
+  #write(bytes: Uint8Array, offset: number, length: number): number {
+    const taken = this.transport.write(bytes, offset, length);
+    if (taken < 0) {
+      this.waiting -= length;
+      return length;
+    }
+    this.waiting -= taken;
+    if (taken < length) this.#blocked = true;
+    return taken;
+  }
+}

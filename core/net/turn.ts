@@ -1,0 +1,374 @@
+/**
+ * The loop. Everything that reaches the broker comes through here, and everything that the broker
+ * notes down leaves from here.
+ *
+ * A turn is what one poll of the event loop brings: all its bytes, ends and timers. The broker takes
+ * them one by one, and when they are through the turn settles: verdicts go in, commands go out, and
+ * each connection that was sent something is written to, once. `setImmediate` is what runs behind
+ * the last callback of a poll; a microtask runs behind each, and a timer a millisecond late.
+ *
+ * No note of the Outbox calls back into the broker: what comes of it waits for `settle`.
+ */
+import type { Broker } from '../broker/broker.ts';
+import type { BrokerEvent, ConnectionId, Millis, Origin, Outbox } from '../broker/outbox.ts';
+import type { Message } from '../mqtt/packet.ts';
+import type { TopicFilter } from '../mqtt/topic.ts';
+import { Alarm } from './alarm.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { SteadyClock } from './clock.ts';
+import { type NetCounters, newNetCounters } from './counters.ts';
+import { Lingering } from './lingering.ts';
+import { Link, type Transport } from './link.ts';
+import { Registry } from './registry.ts';
+import { Verdicts, type Verify } from './verdicts.ts';
+
+export interface TurnOptions {
+  /** Makes the broker over this turn's notes: `(outbox) => createBroker({ outbox, … })`. */
+  readonly broker: (outbox: Outbox) => Broker;
+  readonly verify: Verify;
+  /** Takes a command for the plugins, behind the broker's back: it may call `sent`. */
+  readonly handle: (command: Message) => void;
+  /** Takes a message for the other nodes; it must not call back. */
+  readonly forward: (message: Message) => void;
+  /** Takes an event for the log; it must not call back. */
+  readonly report: (event: BrokerEvent) => void;
+  readonly clock?: SteadyClock;
+  readonly counters?: NetCounters;
+  /** How long a closed connection has to take what was sent and to end. */
+  readonly closeTimeoutMs?: number;
+  /** How many closed connections may linger at a time. */
+  readonly maximumLingering?: number;
+}
+
+/** Unwritten bytes of one turn, over all connections, beyond which it writes before it is through. */
+const EARLY_WRITE_BYTES = 32 * 1024 * 1024;
+/** After the broker failed in `passed`, so that a deadline that always fails does not spin the loop. */
+const FAULT_PAUSE_MS = 1_000;
+
+export class Turn implements Outbox {
+  readonly broker: Broker;
+  readonly clock: SteadyClock;
+  readonly counters: NetCounters;
+  readonly #options: TurnOptions;
+  readonly #registry = new Registry();
+  readonly #pool = new BufferPool();
+  readonly #lingering: Lingering;
+  /** Whether a turn has begun and is still to settle. */
+  #begun = false;
+  #begunAt = 0;
+  #now: Millis;
+  /** Connections that this turn writes to. */
+  readonly #dirty: Link[] = [];
+  #unwritten = 0;
+  readonly #verdicts: Verdicts;
+  readonly #alarm: Alarm;
+  #commands: Message[] = [];
+  #whenEmpty: (() => void)[] = [];
+
+  constructor(options: TurnOptions) {
+    this.#options = options;
+    this.clock = options.clock ?? new SteadyClock();
+    this.counters = options.counters ?? newNetCounters();
+    this.#now = this.clock.now();
+    this.#lingering = new Lingering(
+      options.closeTimeoutMs ?? 5_000,
+      options.maximumLingering ?? 1_000,
+    );
+    this.#alarm = new Alarm(this.clock, this.#wake);
+    this.#verdicts = new Verdicts(
+      options.verify,
+      this.clock,
+      () => this.#begin(),
+      (thrown) => this.#fault(undefined, thrown),
+    );
+    this.broker = options.broker(this);
+    this.#alarm.set(this.broker.nextDeadline());
+  }
+
+  // What happens: called by transports, plugins and the bus.
+
+  /** A socket was accepted. Its bytes, drains and end are to be told with the link that is returned. */
+  opened(transport: Transport, origin: Origin): Link {
+    const link = new Link(this.#registry.nextId(), origin.address, transport, this.#pool);
+    this.#registry.add(link);
+    const now = this.#begin();
+    try {
+      this.broker.opened(link.id, origin, now);
+    } catch (error) {
+      this.#fault(link, error);
+    }
+    return link;
+  }
+
+  /** What a closed connection still says is thrown away. */
+  received(link: Link, bytes: Uint8Array): void {
+    if (link.state !== 'open') return;
+    const now = this.#begin();
+    try {
+      this.broker.received(link.id, bytes, now);
+    } catch (error) {
+      this.#fault(link, error);
+    }
+  }
+
+  /** The socket takes bytes again. */
+  drained(link: Link): void {
+    link.drained();
+    this.#soil(link);
+    this.#begin();
+  }
+
+  /** The socket is gone, by whomever. */
+  lost(link: Link): void {
+    if (link.state === 'gone') return;
+    const known = link.state === 'open';
+    link.state = 'gone';
+    link.discard();
+    this.#registry.delete(link);
+    if (known) this.#guarded((now) => this.broker.lost(link.id, now));
+    if (this.#registry.size === 0) for (const empty of this.#whenEmpty.splice(0)) empty();
+  }
+
+  arrived(message: Message): void {
+    this.#guarded((now) => this.broker.arrived(message, now));
+  }
+
+  /** Undefined where the broker took the message, else why it did not. */
+  sent(message: Message): string | undefined {
+    const now = this.#begin();
+    try {
+      return this.broker.sent(message, now);
+    } catch (error) {
+      this.#fault(undefined, error);
+      return 'internal error';
+    }
+  }
+
+  handles(topics: readonly TopicFilter[]): void {
+    this.#guarded((now) => this.broker.handles(topics, now));
+  }
+
+  /** Ends every connection in good order; `empty` tells when the last is gone. */
+  shutDown(): void {
+    this.#lingering.unbound();
+    this.#guarded((now) => this.broker.shutDown(now));
+  }
+
+  /** Resolves as soon as there is no connection. */
+  empty(): Promise<void> {
+    if (this.#registry.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenEmpty.push(resolve));
+  }
+
+  /** Cuts what is left and stops the clock's wheels. */
+  stop(): void {
+    this.#alarm.stop();
+    this.#lingering.stop();
+    for (const link of [...this.#registry]) {
+      link.discard();
+      link.transport.terminate();
+    }
+  }
+
+  /** Sockets that stand, those of closed connections included. */
+  get sockets(): number {
+    return this.#registry.size;
+  }
+
+  /** Closed connections whose sockets stand. */
+  get lingering(): number {
+    return this.#lingering.size;
+  }
+
+  /** Closed connections that were cut because they did not end by themselves. */
+  get cut(): number {
+    return this.#lingering.cut;
+  }
+
+  // What the broker notes down: the Outbox.
+
+  send(to: ConnectionId, bytes: Uint8Array): void {
+    const link = this.#registry.get(to);
+    if (link === undefined || link.state !== 'open') return;
+    link.copy(bytes);
+    if (!link.dirty) this.#soil(link);
+    this.#unwritten += bytes.length;
+    if (this.#unwritten > EARLY_WRITE_BYTES) this.#writeEarly();
+  }
+
+  share(to: ConnectionId, bytes: Uint8Array): void {
+    const link = this.#registry.get(to);
+    if (link === undefined || link.state !== 'open') return;
+    link.refer(bytes);
+    if (!link.dirty) this.#soil(link);
+    this.#unwritten += bytes.length;
+    if (this.#unwritten > EARLY_WRITE_BYTES) this.#writeEarly();
+  }
+
+  close(connection: ConnectionId): void {
+    const link = this.#registry.get(connection);
+    if (link !== undefined && link.state === 'open') this.#close(link);
+  }
+
+  pause(connection: ConnectionId): void {
+    const link = this.#registry.get(connection);
+    if (link === undefined || link.state !== 'open' || link.paused) return;
+    link.paused = true;
+    link.transport.pause();
+  }
+
+  resume(connection: ConnectionId): void {
+    const link = this.#registry.get(connection);
+    if (link === undefined || link.state !== 'open' || !link.paused) return;
+    link.paused = false;
+    link.transport.resume();
+  }
+
+  verify(connection: ConnectionId, token: string): void {
+    void this.#verdicts.ask(connection, token);
+  }
+
+  handle(command: Message): void {
+    this.#commands.push(command);
+  }
+
+  forward(message: Message): void {
+    this.#options.forward(message);
+  }
+
+  report(event: BrokerEvent): void {
+    this.#options.report(event);
+  }
+
+  // The turn.
+
+  /** The turn's time; begins a turn where none is under way. */
+  #begin(): Millis {
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#now = this.clock.now();
+      this.#begunAt = performance.now();
+      setImmediate(this.#settle);
+    }
+    return this.#now;
+  }
+
+  #settle = (): void => {
+    this.#giveVerdicts();
+    this.#handOverCommands();
+    this.#write();
+    this.#begun = false;
+    this.#alarm.set(this.broker.nextDeadline());
+    this.counters.turnSeconds.observe((performance.now() - this.#begunAt) / 1_000);
+  };
+
+  #giveVerdicts(): void {
+    for (const verdict of this.#verdicts.take()) {
+      const link = this.#registry.get(verdict.connection);
+      if (link === undefined || link.state !== 'open') continue;
+      try {
+        this.broker.verified(verdict, this.#now);
+      } catch (error) {
+        this.#fault(link, error);
+      }
+    }
+  }
+
+  #handOverCommands(): void {
+    if (this.#commands.length === 0) return;
+    for (const command of this.#commands.splice(0)) {
+      try {
+        this.#options.handle(command);
+      } catch (error) {
+        this.#fault(undefined, error);
+      }
+    }
+  }
+
+  /** Writes to every connection that was sent something, and tells the broker of what did not fit. */
+  #write(): void {
+    const dirty = this.#dirty;
+    // What the broker sends on hearing of it makes the list longer, and is written as well.
+    for (let index = 0; index < dirty.length; index++) {
+      const link = dirty[index] as Link;
+      link.dirty = false;
+      link.flush();
+      if (link.state === 'closing') this.#finishWritten(link);
+      else if (link.waiting !== 0 || link.reported !== 0) this.#tellWaiting(link);
+    }
+    dirty.length = 0;
+    this.#unwritten = 0;
+  }
+
+  #finishWritten(link: Link): void {
+    if (link.waiting !== 0) return;
+    link.state = 'finished';
+    link.transport.shutdown();
+  }
+
+  #tellWaiting(link: Link): void {
+    link.reported = link.waiting;
+    if (link.state !== 'open') return;
+    try {
+      this.broker.flushed(link.id, link.waiting, this.#now);
+    } catch (error) {
+      this.#fault(link, error);
+    }
+  }
+
+  /** Bounds what one turn can hold. The broker is in the midst of a call and hears of it when the turn settles. */
+  #writeEarly(): void {
+    for (const link of this.#dirty) link.flush();
+    this.#unwritten = 0;
+  }
+
+  #soil(link: Link): void {
+    if (link.dirty) return;
+    link.dirty = true;
+    this.#dirty.push(link);
+  }
+
+  #close(link: Link): void {
+    link.state = 'closing';
+    if (link.paused) link.transport.resume();
+    this.#soil(link);
+    this.#lingering.add(link);
+  }
+
+  #wake = (): void => {
+    const now = this.#begin();
+    try {
+      this.broker.passed(now);
+    } catch (error) {
+      this.#alarm.rest(FAULT_PAUSE_MS);
+      this.#fault(undefined, error);
+    }
+  };
+
+  #guarded(call: (now: Millis) => void): void {
+    const now = this.#begin();
+    try {
+      call(now);
+    } catch (error) {
+      this.#fault(undefined, error);
+    }
+  }
+
+  /** Our own bug: it costs the connection that it happened on, and nobody else. */
+  #fault(link: Link | undefined, thrown: unknown): void {
+    this.counters.faults++;
+    this.#options.report({
+      kind: 'fault',
+      party: {
+        connection: link?.id,
+        address: link?.address,
+        user: undefined,
+        clientIdentifier: undefined,
+      },
+      error: thrown instanceof Error ? thrown : new Error(String(thrown)),
+    });
+    if (link === undefined || link.state !== 'open') return;
+    this.#close(link);
+    this.#guarded((now) => this.broker.lost(link.id, now));
+  }
+}
