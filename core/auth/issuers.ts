@@ -5,6 +5,7 @@
  */
 import { type FetchOptions, type KeyEvent, RemoteKeys } from './jwks.ts';
 import { type KeySource, SecretKeys, secretWarning } from './keys.ts';
+import { JsonProblem, parseStrictJson, readObject } from './strict-json.ts';
 
 export interface IssuerOptions {
   /** The `iss` of its tokens, compared as it is; undefined, where it is the only issuer, leaves it unchecked. */
@@ -21,6 +22,62 @@ export interface IssuerOptions {
   readonly userPrefix: string;
   /** Whether its tokens may carry a role other than device, or an acl. Meant for the issuer that is one's own. */
   readonly mayGrant: boolean;
+}
+
+/**
+ * Reads the issuers beyond the first, as a setting gives them:
+ *
+ *     [{ "issuer": "https://accounts.example.com", "userPrefix": "x:", "audience": ["app"] }]
+ *
+ * `issuer` and `userPrefix` are needed; `audience` is a list; `jwksUrl` or `secret` says where the keys
+ * are, and without either they are discovered; `mayGrant` is false unless it is said to be true.
+ * Throws `JsonProblem`.
+ */
+export function parseIssuers(text: string): readonly IssuerOptions[] {
+  const list = parseStrictJson(text);
+  if (!Array.isArray(list)) throw new JsonProblem('expected a list of issuers');
+  return list.map((value: unknown, index) => {
+    const place = `issuer ${index + 1} of the list`;
+    const members = readObject(value, place, [
+      ...['issuer', 'userPrefix', 'audience', 'jwksUrl', 'secret', 'mayGrant'],
+    ]);
+    const { audience = [], mayGrant = false } = members;
+    if (!Array.isArray(audience) || audience.some((member) => typeof member !== 'string')) {
+      throw new JsonProblem(`${place}: audience must be a list of strings`);
+    }
+    if (typeof mayGrant !== 'boolean') {
+      throw new JsonProblem(`${place}: mayGrant must be true or false`);
+    }
+    const jwksUrl = readText(members, 'jwksUrl', place);
+    const secret = readText(members, 'secret', place);
+    return {
+      issuer: needed(readText(members, 'issuer', place), 'issuer', place),
+      audience,
+      secrets: secret === undefined ? [] : [secret],
+      jwksUrl,
+      discover: jwksUrl === undefined && secret === undefined,
+      userPrefix: needed(readText(members, 'userPrefix', place), 'userPrefix', place),
+      mayGrant,
+    };
+  });
+}
+
+function readText(
+  members: Readonly<Record<string, unknown>>,
+  name: string,
+  place: string,
+): string | undefined {
+  const value = members[name];
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string' || value === '' || !value.isWellFormed()) {
+    throw new JsonProblem(`${place}: ${name} must be text, and not empty`);
+  }
+  return value;
+}
+
+function needed(value: string | undefined, name: string, place: string): string {
+  if (value === undefined) throw new JsonProblem(`${place} needs ${name}`);
+  return value;
 }
 
 /** An issuer with its keys at hand. */

@@ -4,7 +4,10 @@ import { DeclaredCommands } from '../../core/auth/commands.ts';
 import { matchesSplit, splitFilter } from '../../core/auth/filter-levels.ts';
 import { encodeUser, isOwnFilter } from '../../core/auth/user-topic.ts';
 import { matches, type TopicFilter, type TopicName } from '../../core/mqtt/topic.ts';
+import { seed } from '../seed.ts';
 import { filters, separators, topics, users } from './generators.ts';
+
+fc.configureGlobal({ seed });
 
 function declared(...filters: string[]): DeclaredCommands {
   const commands = new DeclaredCommands();

@@ -16,7 +16,10 @@ import {
   type TopicFilter,
   type TopicName,
 } from '../../core/mqtt/topic.ts';
+import { seed } from '../seed.ts';
 import { distinctUsers, filters, separators, topics, topicUnder, users } from './generators.ts';
+
+fc.configureGlobal({ seed });
 
 const encoded = (user: string) => encodeUser(user) as string;
 
