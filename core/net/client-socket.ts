@@ -11,24 +11,17 @@ import type { Turn } from './turn.ts';
 /** What a client's socket carries: the link, once the turn knows the connection. */
 export type ClientData = Link | Origin | undefined;
 
-export interface ClientOptions {
-  readonly turn: Turn;
-  /** Undefined for plaintext. */
-  readonly tls: TlsOptions | undefined;
-  /** Idle time before TCP keep-alive probes; 0 turns them off. */
-  readonly tcpKeepAliveMs: number;
-  /** Runs first of all, before the handshake. */
-  readonly prepare?: (socket: Socket<ClientData>) => void;
-  readonly originOf: (socket: Socket<ClientData>) => Origin;
-}
-
-export function clientHandlers(options: ClientOptions): SocketHandler<ClientData> {
-  const { turn, tls } = options;
+/**
+ * `originOf` is asked once, as the socket opens; `tls` is undefined for plaintext.
+ */
+export function clientHandlers(
+  turn: Turn,
+  tls: TlsOptions | undefined,
+  originOf: (socket: Socket<ClientData>) => Origin,
+): SocketHandler<ClientData> {
   return {
     open(socket) {
-      options.prepare?.(socket);
-      setTcpOptions(socket, options.tcpKeepAliveMs);
-      const origin = options.originOf(socket);
+      const origin = originOf(socket);
       turn.counters.accepted[origin.transport]++;
       socket.data = turn.opened(socket, origin);
     },
@@ -54,12 +47,6 @@ export function clientHandlers(options: ClientOptions): SocketHandler<ClientData
           },
         }),
   };
-}
-
-/** Small writes leave at once, and a peer that vanished is noticed also where no Keep Alive is agreed. */
-export function setTcpOptions(socket: Socket<unknown>, keepAliveMs: number): void {
-  socket.setNoDelay(true);
-  if (keepAliveMs > 0) socket.setKeepAlive(true, keepAliveMs);
 }
 
 function refusalOf(

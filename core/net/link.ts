@@ -47,8 +47,6 @@ export class Link {
   paused = false;
   /** Bytes that are still to be written. */
   waiting = 0;
-  /** What the broker was last told of `waiting`. */
-  reported = 0;
   /** The last write was short: the socket takes nothing until it has drained. */
   #blocked = false;
   /** A message of this turn that was shared, and not copied as long as none follows. */

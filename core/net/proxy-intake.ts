@@ -5,13 +5,10 @@
  * A socket from anybody but a trusted proxy is closed before a byte of it is read.
  */
 import type { Socket, SocketHandler } from 'bun';
-import type { Origin } from '../broker/outbox.ts';
 import { type AddressList, canonicalAddress } from './address.ts';
-import { type ClientData, clientHandlers, setTcpOptions } from './client-socket.ts';
 import type { SocketRefusal } from './counters.ts';
 import { Link } from './link.ts';
 import { parseProxyHeader } from './proxy-protocol.ts';
-import { type TlsContext, type TlsOptions, upgradeToTls } from './tls.ts';
 import type { Turn } from './turn.ts';
 
 export interface ProxyOptions {
@@ -19,15 +16,6 @@ export interface ProxyOptions {
   readonly trusted: AddressList;
   /** How long a proxy has to send its header. */
   readonly timeoutMs: number;
-}
-
-export interface IntakeOptions {
-  readonly turn: Turn;
-  readonly proxy: ProxyOptions;
-  readonly tls: TlsOptions | undefined;
-  /** What TLS begins with from now on; undefined for plaintext. */
-  readonly context: () => TlsContext | undefined;
-  readonly tcpKeepAliveMs: number;
 }
 
 /** A socket whose header is not complete. */
@@ -54,39 +42,25 @@ class Intake {
 /** Undefined once the socket is refused, or carries TLS that a second socket decrypts. */
 export type ProxiedData = Intake | Link | undefined;
 
-export function proxyHandlers(options: IntakeOptions): SocketHandler<ProxiedData> {
-  const { turn, proxy, tls, tcpKeepAliveMs } = options;
-  const secured = clientHandlers({
-    turn,
-    tls,
-    tcpKeepAliveMs: 0, // set on the raw socket
-    originOf: (socket) => socket.data as Origin,
-  });
-
+/**
+ * `accept` is given the client's address and what came behind the header; the link that it returns,
+ * if any, is that of this socket.
+ */
+export function proxyHandlers(
+  turn: Turn,
+  proxy: ProxyOptions,
+  accept: (socket: Socket<ProxiedData>, address: string, received: Uint8Array) => void,
+): SocketHandler<ProxiedData> {
   function refuse(socket: Socket<ProxiedData>, reason: SocketRefusal): void {
     turn.counters.refused[reason]++;
     socket.data = undefined;
     socket.terminate();
   }
 
-  function accept(socket: Socket<ProxiedData>, address: string, received: Uint8Array): void {
-    const context = options.context();
-    if (tls !== undefined && context !== undefined) {
-      socket.data = undefined;
-      const origin: Origin = { transport: 'mqtts', address };
-      return upgradeToTls<ClientData>(socket, context, tls, secured, origin, received);
-    }
-    turn.counters.accepted.mqtt++;
-    const link = turn.opened(socket, { transport: 'mqtt', address });
-    socket.data = link;
-    if (received.length > 0) turn.received(link, received);
-  }
-
   return {
     open(socket) {
       const address = canonicalAddress(socket.remoteAddress ?? '') ?? 'unknown';
       if (!proxy.trusted.has(address)) return refuse(socket, 'proxy-peer');
-      setTcpOptions(socket, tcpKeepAliveMs);
       const timer = setTimeout(refuse, proxy.timeoutMs, socket, 'proxy-timeout');
       socket.data = new Intake(address, timer);
     },
@@ -99,6 +73,7 @@ export function proxyHandlers(options: IntakeOptions): SocketHandler<ProxiedData
       if (header.kind === 'incomplete') return;
       clearTimeout(data.timer);
       if (header.kind === 'malformed') return refuse(socket, 'proxy-header');
+      socket.data = undefined;
       accept(socket, header.source ?? data.address, received.subarray(header.length));
     },
     drain(socket) {

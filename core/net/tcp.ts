@@ -6,18 +6,14 @@
  * handshake (RFC 7301 section 3.2). A connection is told to the broker as soon as it is accepted, so
  * that its time to CONNECT and the connection caps cover the handshake too.
  */
+import type { Socket, SocketHandler, TCPSocketListener } from 'bun';
+import type { Origin } from '../broker/outbox.ts';
 import { canonicalAddress } from './address.ts';
 import type { Certificate } from './certificate.ts';
 import { type ClientData, clientHandlers } from './client-socket.ts';
 import { ListenError } from './listen-error.ts';
 import { type ProxiedData, type ProxyOptions, proxyHandlers } from './proxy-intake.ts';
-import {
-  createTlsContext,
-  listenerTls,
-  type TlsContext,
-  type TlsOptions,
-  useTlsContext,
-} from './tls.ts';
+import { createTlsContext, type TlsOptions, upgradeToTls } from './tls.ts';
 import type { Turn } from './turn.ts';
 
 export interface TcpOptions {
@@ -44,51 +40,77 @@ export interface TcpListener {
   stop(): void;
 }
 
+const NOTHING = new Uint8Array(0);
+
 /** Throws a `ListenError` where the port cannot be had. */
 export function listenTcp(options: TcpOptions): TcpListener {
-  const { turn, hostname, port, tls, proxy, tcpKeepAliveMs } = options;
-  const transport = tls === undefined ? 'mqtt' : 'mqtts';
-  /** What handshakes use in place of the listener's own certificate: it cannot be changed, nor used behind a header. */
-  let context: TlsContext | undefined =
-    tls !== undefined && proxy !== undefined ? createTlsContext(tls) : undefined;
+  const { turn, tls, proxy, tcpKeepAliveMs } = options;
+  let context = tls === undefined ? undefined : createTlsContext(tls);
+  const secured = clientHandlers(turn, tls, (socket) => socket.data as Origin);
 
-  function listen() {
-    if (proxy !== undefined)
-      return Bun.listen<ProxiedData>({
-        hostname,
-        port,
-        socket: proxyHandlers({ turn, proxy, tls, tcpKeepAliveMs, context: () => context }),
-      });
-    return Bun.listen<ClientData>({
-      hostname,
-      port,
-      ...(tls === undefined ? {} : { tls: listenerTls(tls) }),
-      socket: clientHandlers({
-        turn,
-        tls,
-        tcpKeepAliveMs,
-        prepare(socket) {
-          if (context !== undefined) useTlsContext(socket, context);
-        },
-        originOf: (socket) => ({
-          transport,
-          address: canonicalAddress(socket.remoteAddress ?? '') ?? 'unknown',
-        }),
-      }),
-    });
+  /** Begins TLS with a client; false where the listener is plaintext. */
+  function secure(socket: Socket<unknown>, address: string, received: Uint8Array): boolean {
+    if (context === undefined) return false;
+    const origin: Origin = { transport: 'mqtts', address };
+    upgradeToTls<ClientData>(socket, context, secured, origin, received);
+    return true;
   }
 
+  const listener =
+    proxy !== undefined
+      ? listen<ProxiedData>(options, {
+          ...proxyHandlers(turn, proxy, (socket, address, received) => {
+            setTcpOptions(socket, tcpKeepAliveMs);
+            if (secure(socket, address, received)) return;
+            turn.counters.accepted.mqtt++;
+            const link = turn.opened(socket, { transport: 'mqtt', address });
+            socket.data = link;
+            if (received.length > 0) turn.received(link, received);
+          }),
+        })
+      : tls !== undefined
+        ? listen<undefined>(options, {
+            open(socket) {
+              setTcpOptions(socket, tcpKeepAliveMs);
+              secure(socket, addressOf(socket), NOTHING);
+            },
+            drain() {}, // Bun wants one of two handlers, and `data` would be called with what is encrypted
+          })
+        : listen<ClientData>(
+            options,
+            clientHandlers(turn, undefined, (socket) => {
+              setTcpOptions(socket, tcpKeepAliveMs);
+              return { transport: 'mqtt', address: addressOf(socket) };
+            }),
+          );
+
+  return {
+    hostname: listener.hostname,
+    port: listener.port,
+    useCertificate(certificate) {
+      if (tls !== undefined) context = createTlsContext({ ...tls, certificate });
+    },
+    stop: () => listener.stop(false),
+  };
+}
+
+function listen<Data>(
+  { hostname, port, setting }: TcpOptions,
+  socket: SocketHandler<Data>,
+): TCPSocketListener<Data> {
   try {
-    const listener = listen();
-    return {
-      hostname: listener.hostname,
-      port: listener.port,
-      useCertificate(certificate) {
-        if (tls !== undefined) context = createTlsContext({ ...tls, certificate });
-      },
-      stop: () => listener.stop(false),
-    };
+    return Bun.listen<Data>({ hostname, port, socket });
   } catch (error) {
-    throw ListenError.from(error, options.setting, hostname, port);
+    throw ListenError.from(error, setting, hostname, port);
   }
+}
+
+/** Small writes leave at once, and a peer that vanished is noticed also where no Keep Alive is agreed. */
+function setTcpOptions(socket: Socket<unknown>, keepAliveMs: number): void {
+  socket.setNoDelay(true);
+  if (keepAliveMs > 0) socket.setKeepAlive(true, keepAliveMs);
+}
+
+function addressOf(socket: Socket<unknown>): string {
+  return canonicalAddress(socket.remoteAddress ?? '') ?? 'unknown';
 }

@@ -40,7 +40,9 @@ export interface TurnOptions {
   readonly maximumLingering?: number;
 }
 
-/** Unwritten bytes of one turn, over all connections, beyond which it writes before it is through. */
+/** Unwritten bytes of one turn, over all connections, from which on it writes between two of its inputs. */
+const LONG_TURN_BYTES = 4 * 1024 * 1024;
+/** The same beyond which it writes in the midst of one. */
 const EARLY_WRITE_BYTES = 32 * 1024 * 1024;
 /** After the broker failed in `passed`, so that a deadline that always fails does not spin the loop. */
 const FAULT_PAUSE_MS = 1_000;
@@ -109,6 +111,8 @@ export class Turn implements Outbox {
     } catch (error) {
       this.#fault(link, error);
     }
+    // A long turn must not look like slow readers to the broker.
+    if (this.#unwritten > LONG_TURN_BYTES) this.#write();
   }
 
   /** The socket takes bytes again. */
@@ -285,7 +289,7 @@ export class Turn implements Outbox {
     }
   }
 
-  /** Writes to every connection that was sent something, and tells the broker of what did not fit. */
+  /** Writes to every connection that was sent something, and tells the broker how much of it waits. */
   #write(): void {
     const dirty = this.#dirty;
     // What the broker sends on hearing of it makes the list longer, and is written as well.
@@ -294,7 +298,7 @@ export class Turn implements Outbox {
       link.dirty = false;
       link.flush();
       if (link.state === 'closing') this.#finishWritten(link);
-      else if (link.waiting !== 0 || link.reported !== 0) this.#tellWaiting(link);
+      else this.#tellWaiting(link);
     }
     dirty.length = 0;
     this.#unwritten = 0;
@@ -307,7 +311,6 @@ export class Turn implements Outbox {
   }
 
   #tellWaiting(link: Link): void {
-    link.reported = link.waiting;
     if (link.state !== 'open') return;
     try {
       this.broker.flushed(link.id, link.waiting, this.#now);
