@@ -63,9 +63,8 @@ class Reader {
   }
 
   end(): void {
-    const rest = this.#text.slice(this.#at).trimStart();
-    this.#start = this.#text.length - rest.length;
-    if (rest !== '') this.#fail('expected nothing more');
+    this.#start = this.#skipSpace();
+    if (this.#start < this.#text.length) this.#fail('expected nothing more');
   }
 
   #object(depth: number): Record<string, unknown> {
@@ -105,13 +104,20 @@ class Reader {
     token.lastIndex = this.#at;
     const found = token.exec(this.#text)?.[1];
     if (found === undefined) {
-      const rest = this.#text.slice(this.#at).trimStart();
-      this.#start = this.#text.length - rest.length;
-      this.#fail(rest === '' ? `expected ${wanted}, found the end` : `expected ${wanted}`);
+      this.#start = this.#skipSpace();
+      const isEnd = this.#start === this.#text.length;
+      this.#fail(isEnd ? `expected ${wanted}, found the end` : `expected ${wanted}`);
     }
     this.#at = token.lastIndex;
     this.#start = this.#at - found.length;
     return found;
+  }
+
+  /** Where the next thing begins: JSON knows four kinds of space, JavaScript many more. */
+  #skipSpace(): number {
+    let at = this.#at;
+    while (' \t\n\r'.includes(this.#text[at] ?? 'x')) at++;
+    return at;
   }
 
   #checkDepth(depth: number): void {

@@ -225,12 +225,13 @@ function explain(error: unknown): Refusal {
     case 'aud':
       return wrongAudience;
     case 'nbf':
-      if (error.reason === 'check_failed') return notYetValid;
-      return refusal(ReasonCode.BadUserNameOrPassword, 'nbf must be a time in seconds');
     case 'exp':
-      return error.reason === 'missing'
-        ? refusal(ReasonCode.BadUserNameOrPassword, 'the token has no exp')
-        : refusal(ReasonCode.BadUserNameOrPassword, 'exp must be a time in seconds');
+    case 'iat':
+      if (error.reason === 'missing') {
+        return refusal(ReasonCode.BadUserNameOrPassword, `the token has no ${error.claim}`);
+      }
+      if (error.reason === 'check_failed') return notYetValid; // expired has a class of its own
+      return refusal(ReasonCode.BadUserNameOrPassword, `${error.claim} must be a time in seconds`);
     default:
       return malformed;
   }
