@@ -1,0 +1,304 @@
+/**
+ * The one table of settings: types, defaults, checks, environment names, `--help`, `bellhop config`
+ * and `docs/configuration.md` all come from here. A setting's name in the environment is its key in
+ * capitals with underscores (`mqttsPort`, MQTTS_PORT), and on the command line with hyphens
+ * (`--mqtts-port`).
+ */
+import { defaultVerifierOptions } from '../auth/token.ts';
+import { defaultLimits, type Limits } from '../broker/limits.ts';
+import {
+  choice,
+  flag,
+  integer,
+  isUrl,
+  list,
+  optional,
+  type Setting,
+  secret,
+  text,
+} from './setting.ts';
+
+const DAY_MS = 24 * 3600_000;
+const MEBIBYTE = 1024 * 1024;
+const TEBIBYTE = MEBIBYTE * MEBIBYTE;
+
+const listeners = {
+  host: text('0.0.0.0', 'Address that every listener binds to; `::` for IPv6 and IPv4'),
+  mqttsPort: integer(8_883, 0, 65_535, 'Port for MQTT over TLS; 0 turns it off'),
+  mqttPort: integer(
+    0,
+    0,
+    65_535,
+    'Port for MQTT without TLS, for loopback or behind a TLS terminator; 0 turns it off',
+  ),
+  httpsPort: integer(
+    8_443,
+    0,
+    65_535,
+    'Port for HTTPS: MQTT over WebSocket at /mqtt, /health, /ready, /metrics; 0 turns it off',
+  ),
+};
+
+const folders = {
+  dataDir: text('./data', 'Folder for what the broker keeps; made with mode 0700 where missing'),
+  pluginsDir: text('./plugins', 'Folder whose files are the handlers'),
+};
+
+const tokens = {
+  jwtSecret: secret(
+    'Shared secret for HS256, HS384 and HS512 tokens. Where no key is configured at all, a random one is made in DATA_DIR',
+  ),
+  jwtSecretPrevious: secret('Secret that stays valid while tokens move to a new JWT_SECRET'),
+  jwtJwksUrl: optional(
+    'Where the JSON Web Key Set for RS, PS, ES and EdDSA tokens is',
+    'a URL that begins with https://',
+    isUrl('https:', 'http:'),
+  ),
+  jwtIssuer: optional(
+    'What `iss` must be; with neither secret nor JWT_JWKS_URL, its keys are found by OpenID Connect discovery',
+  ),
+  jwtAudience: list('Audiences of which `aud` must name one'),
+  jwtIssuers: secret(
+    'Further issuers, as a JSON list: `[{"issuer": "https://…", "userPrefix": "x:", "audience": ["app"]}]`; see docs/rights.md',
+  ),
+  jwtClaimUser: text('sub', 'Claim that holds the user id'),
+  jwtClaimRole: text('role', 'Claim that holds the role'),
+  jwtClaimAcl: text('acl', 'Claim that holds explicit grants'),
+  jwtRequireExp: flag(true, 'Whether a token without `exp` is refused'),
+  jwtLeewaySeconds: integer(
+    defaultVerifierOptions.leewaySeconds,
+    0,
+    60,
+    'Clock difference that `exp` and `nbf` are read with',
+  ),
+  jwtMaximumLifetimeSeconds: integer(
+    0,
+    0,
+    0xffff_ffff,
+    'Longest time from `iat` to `exp` of a token that is accepted; 0 for no limit',
+  ),
+  jwtAllowInsecureUrls: flag(
+    false,
+    'Whether keys may be fetched over http:// from other hosts; whoever is on the way can then sign tokens',
+  ),
+};
+
+const rights = {
+  policyFile: optional('JSON file with further commands, and grants by role; see docs/rights.md'),
+  userTopicSeparator: choice(
+    '_',
+    ['_', '/'],
+    'What ends the user part of a user topic; with `/` a device may subscribe to `<user>/#`',
+  ),
+};
+
+const limits = {
+  connectTimeoutMs: integer(
+    defaultLimits.connectTimeoutMs,
+    100,
+    DAY_MS,
+    'Time a new connection has to send CONNECT and have its token checked',
+  ),
+  connectPacketBytes: integer(
+    defaultLimits.connectPacketBytes,
+    1_024,
+    256 * MEBIBYTE,
+    'Largest packet before CONNECT is accepted',
+  ),
+  maximumPacketSize: integer(
+    defaultLimits.maximumPacketSize,
+    1_024,
+    256 * MEBIBYTE,
+    'Largest packet after that, in bytes; MQTT 5 clients are told',
+  ),
+  maximumConnections: integer(
+    defaultLimits.maximumConnections,
+    1,
+    100_000_000,
+    'Connections in all',
+  ),
+  maximumConnectionsPerAddress: integer(
+    defaultLimits.maximumConnectionsPerAddress,
+    1,
+    100_000_000,
+    'Connections from one address',
+  ),
+  maximumSubscriptions: integer(
+    defaultLimits.maximumSubscriptions,
+    1,
+    10_000_000,
+    'Subscriptions of one session',
+  ),
+  maximumTopicBytes: integer(
+    defaultLimits.maximumTopicBytes,
+    1,
+    65_535,
+    'Longest topic, in bytes of UTF-8',
+  ),
+  maximumTopicLevels: integer(
+    defaultLimits.maximumTopicLevels,
+    1,
+    65_535,
+    'Most levels of a topic',
+  ),
+  receiveMaximum: integer(
+    defaultLimits.receiveMaximum,
+    1,
+    65_535,
+    'QoS 1 and 2 messages that a client may have unacknowledged towards us',
+  ),
+  maximumInflight: integer(
+    defaultLimits.maximumInflight,
+    1,
+    65_535,
+    'QoS 1 and 2 messages that we have unacknowledged towards a client',
+  ),
+  queuedMessages: integer(
+    defaultLimits.queuedMessages,
+    0,
+    100_000_000,
+    'Messages that wait for one session',
+  ),
+  queuedBytes: integer(
+    defaultLimits.queuedBytes,
+    0,
+    TEBIBYTE,
+    'Bytes of messages that wait for one session',
+  ),
+  queuePolicy: choice(
+    defaultLimits.queuePolicy,
+    ['drop-oldest', 'drop-newest', 'refuse'],
+    'What happens to a message for a session whose queue is full; `refuse` answers the publisher 0x97',
+  ),
+  outboundBytes: integer(
+    defaultLimits.outboundBytes,
+    65_536,
+    TEBIBYTE,
+    "Bytes that may wait for a connection's socket",
+  ),
+  slowReader: choice(
+    defaultLimits.slowReader,
+    ['disconnect', 'slow-publishers'],
+    'Whether a slow reader loses QoS 0 and is cut, or slows down who publishes to it first',
+  ),
+  slowReaderTimeoutMs: integer(
+    defaultLimits.slowReaderTimeoutMs,
+    100,
+    DAY_MS,
+    'Time a connection may stay over OUTBOUND_BYTES before it is cut',
+  ),
+  retainedMessages: integer(
+    defaultLimits.retainedMessages,
+    0,
+    100_000_000,
+    'Retained messages in all',
+  ),
+  retainedBytes: integer(
+    defaultLimits.retainedBytes,
+    0,
+    TEBIBYTE,
+    'Bytes of retained messages in all',
+  ),
+  maximumSessionExpirySeconds: integer(
+    defaultLimits.maximumSessionExpirySeconds,
+    0,
+    0xffff_ffff,
+    'Longest Session Expiry Interval granted; also that of MQTT 3 sessions with Clean Session 0',
+  ),
+  maximumSessions: integer(defaultLimits.maximumSessions, 1, 100_000_000, 'Sessions in all'),
+  maximumKeepAliveSeconds: integer(
+    defaultLimits.maximumKeepAliveSeconds,
+    0,
+    65_535,
+    'Longest Keep Alive; others are told a Server Keep Alive. 0 leaves it to the client',
+  ),
+  topicAliasMaximum: integer(
+    defaultLimits.topicAliasMaximum,
+    0,
+    65_535,
+    'Topic Aliases that an MQTT 5 client may use towards us',
+  ),
+  outboundTopicAliases: integer(
+    defaultLimits.outboundTopicAliases,
+    0,
+    65_535,
+    'Topic Aliases that we use towards an MQTT 5 client that allows them',
+  ),
+  legacyRefusal: choice(
+    defaultLimits.legacyRefusal,
+    ['acknowledge', 'close'],
+    'What an MQTT 3 client meets when it publishes where it may not; MQTT 5 clients get 0x87 either way',
+  ),
+  sysIntervalSeconds: integer(
+    defaultLimits.sysIntervalSeconds,
+    0,
+    86_400,
+    'Time between two rounds of `$SYS` messages; 0 turns them off',
+  ),
+} satisfies { readonly [K in keyof Limits]: Setting<Limits[K]> };
+
+const operation = {
+  logLevel: choice('info', ['debug', 'info', 'warn', 'error'], 'Least important lines to log'),
+  logFormat: choice(
+    'auto',
+    ['auto', 'json', 'pretty'],
+    'One JSON object a line, or for people; `auto` is pretty on a terminal',
+  ),
+  logBurst: integer(
+    100,
+    1,
+    1_000_000,
+    'Lines of one kind that are logged in ten seconds; further ones are counted',
+  ),
+  drainTimeoutMs: integer(
+    10_000,
+    0,
+    600_000,
+    'Time that SIGTERM gives connections to take what waits for them',
+  ),
+};
+
+/** In the order of the docs page. */
+export const sections = {
+  Listeners: listeners,
+  Folders: folders,
+  Tokens: tokens,
+  Rights: rights,
+  Limits: limits,
+  Operation: operation,
+};
+
+export const settings = { ...listeners, ...folders, ...tokens, ...rights, ...limits, ...operation };
+
+export type SettingKey = keyof typeof settings;
+export type Config = { readonly [K in SettingKey]: (typeof settings)[K]['initial'] };
+
+export const settingKeys = Object.keys(settings) as SettingKey[];
+
+/**
+ * Names that the design has fixed for what later versions do. They are no error, so that one
+ * environment serves both; the start says that they have no effect yet.
+ */
+export const reservedNames = ['DURABILITY', 'NATS_URL', 'LOGGLY_TOKEN', 'LOGGLY_SUBDOMAIN'];
+
+/** `mqttsPort` is MQTTS_PORT in the environment. */
+export function environmentName(key: SettingKey): string {
+  return key.replace(/[A-Z]/g, '_$&').toUpperCase();
+}
+
+/** `mqttsPort` is `--mqtts-port` on the command line. */
+export function flagName(key: SettingKey): string {
+  return key.replace(/[A-Z]/g, '-$&').toLowerCase();
+}
+
+/** A setting seen without its type, for code that treats all alike. */
+export function settingOf(key: SettingKey): Setting<unknown> {
+  return settings[key] as Setting<unknown>;
+}
+
+/** The part of the settings that the core gets. */
+export function limitsOf(config: Config): Limits {
+  return Object.fromEntries(
+    Object.keys(limits).map((key) => [key, config[key as keyof Limits]]),
+  ) as unknown as Limits;
+}
