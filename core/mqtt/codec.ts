@@ -275,7 +275,7 @@ function decodeConnack(
   const { sessionPresent, reasonCode, returnCode } = parse('connack', frame, version);
   return {
     type: 'connack',
-    sessionPresent,
+    sessionPresent: sessionPresent && version !== 3, // in 3.1 the byte is not used
     reasonCode: (version === 5
       ? reasonCode
       : reasonOfReturnCode(returnCode as number)) as ReasonCode,

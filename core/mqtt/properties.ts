@@ -111,7 +111,7 @@ const definitions: (Definition | undefined)[] = new Array(0x2b).fill(undefined);
 for (const [key, identifier] of Object.entries(Property)) {
   definitions[identifier] = {
     identifier,
-    name: key.replace(/(?<=[a-z])(?=[A-Z])/g, ' '),
+    name: key.replace(/(?<=[a-z])(?=[A-Z][a-z])/g, ' '),
     allowed: new Set(allowed[key as keyof typeof Property]),
   };
 }
