@@ -3,7 +3,7 @@
  * refused before the token is looked at, and what follows once it is verified: a new or a resumed
  * session, the end of whoever held it, and the limits granted.
  */
-import { compileRights, type Identity } from '../auth/rights.ts';
+import type { Identity } from '../auth/rights.ts';
 import { encodeUser } from '../auth/user-topic.ts';
 import type { Auth, Connect } from '../mqtt/packet.ts';
 import {
@@ -16,7 +16,6 @@ import type { Connection } from './connection.ts';
 import { count } from './counters.ts';
 import { pump } from './deliver.ts';
 import type { Millis } from './outbox.ts';
-import { clientForm } from './publication.ts';
 import { attach } from './sessions.ts';
 import type { State } from './state.ts';
 import { WillMessage } from './will.ts';
@@ -118,31 +117,23 @@ export function acceptConnect(
 ): void {
   const packet = connection.connect;
   if (packet === undefined) return;
-  connection.identity = identity;
   const assigned = packet.clientIdentifier === '' ? state.assignClientIdentifier() : undefined;
-  const clientIdentifier = assigned ?? packet.clientIdentifier;
-  connection.clientIdentifier = clientIdentifier;
-  const rights = compileRights(identity, clientIdentifier, state.policy, state.commands);
-  connection.rights = rights;
-  const publisher = { user: identity.user, clientIdentifier };
-  connection.publisher = publisher;
+  connection.clientIdentifier = assigned ?? packet.clientIdentifier;
+  const rights = connection.authorize(identity);
   if (state.draining) {
     return refuse(state, connection, ReasonCode.ServerShuttingDown, 'shutting down', now);
   }
   if (identity.expiresAtMs <= now) {
     return refuse(state, connection, ReasonCode.NotAuthorized, 'token expired', now);
   }
-  const will =
-    packet.will === undefined ? undefined : new WillMessage(state, packet.will, publisher);
-  if (will !== undefined) {
-    const refused = will.check(rights, connection.version5);
-    if (refused !== undefined) {
-      if (refused.reasonCode === ReasonCode.NotAuthorized) {
-        const { topic } = will;
-        state.outbox.report({ kind: 'denied', party: connection.party, action: 'will', topic });
-      }
-      return refuse(state, connection, refused.reasonCode, refused.detail, now);
+  const will = packet.will && new WillMessage(state, packet.will, connection.publisher);
+  const unfit = will?.check(rights, connection.version5);
+  if (will !== undefined && unfit !== undefined) {
+    if (unfit.reasonCode === ReasonCode.NotAuthorized) {
+      const { topic } = will;
+      state.outbox.report({ kind: 'denied', party: connection.party, action: 'will', topic });
     }
+    return refuse(state, connection, unfit.reasonCode, unfit.detail, now);
   }
   const { limits, counters } = state;
   const requested = packet.sessionExpiryInterval;
@@ -157,7 +148,6 @@ export function acceptConnect(
   connection.connectedWithExpiry = requested;
   connection.will = will;
   connection.framer.maximumPacketSize = limits.maximumPacketSize;
-  connection.form = clientForm(connection.version5, rights.role);
   connection.aliases.outboundMaximum = Math.min(
     packet.topicAliasMaximum,
     limits.outboundTopicAliases,

@@ -2,7 +2,7 @@
  * One Network Connection: its protocol state, its deadlines, and the one `catch`: whatever the peer does wrong ends here, with a Reason Code, and ends nothing
  * but this connection.
  */
-import type { Identity, Rights } from '../auth/rights.ts';
+import { compileRights, type Identity, type Rights } from '../auth/rights.ts';
 import { decode, encode, peekProtocolVersion } from '../mqtt/codec.ts';
 import { Framer } from '../mqtt/framing.ts';
 import type {
@@ -21,7 +21,7 @@ import type { Deadline } from './deadlines.ts';
 import { acknowledged, completed, received } from './deliver.ts';
 import type { ConnectionId, Millis, Origin, Party } from './outbox.ts';
 import { Outflow } from './outflow.ts';
-import type { Form } from './publication.ts';
+import { clientForm, type Form } from './publication.ts';
 import { publish, released } from './publish.ts';
 import { reauthenticate } from './renewal.ts';
 import { detach } from './sessions.ts';
@@ -43,6 +43,7 @@ export type Renewal =
 
 const PINGRESP = new Uint8Array([0xd0, 0]);
 const CONNECT_TYPE = 1;
+const NOBODY: Publisher = { user: '', clientIdentifier: '', device: true };
 
 export class Connection implements Due {
   readonly state: State;
@@ -62,7 +63,7 @@ export class Connection implements Due {
   identity: Identity | undefined = undefined;
   rights: Rights | undefined = undefined;
   /** Who its messages are from. */
-  publisher: Publisher | undefined = undefined;
+  publisher: Publisher = NOBODY;
   session: ClientSession | undefined = undefined;
   will: WillMessage | undefined = undefined;
   authenticationMethod: string | undefined = undefined;
@@ -107,6 +108,17 @@ export class Connection implements Due {
 
   get version5(): boolean {
     return this.protocolVersion === 5;
+  }
+
+  /** Takes on what a verified token says: from here on it acts as `identity`. */
+  authorize(identity: Identity): Rights {
+    const { clientIdentifier, state } = this;
+    const { role, user } = identity;
+    this.identity = identity;
+    this.publisher = { user, clientIdentifier, device: role === 'device' };
+    this.form = clientForm(this.version5, role);
+    this.rights = compileRights(identity, clientIdentifier, state.policy, state.commands);
+    return this.rights;
   }
 
   /** Bytes came in. Reads what is complete, until the phase says that the rest must wait. */

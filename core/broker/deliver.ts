@@ -11,7 +11,7 @@ import { queuedSize } from '../session/queue.ts';
 import type { Delivery } from '../session/session.ts';
 import type { Connection } from './connection.ts';
 import type { DropReason, Millis } from './outbox.ts';
-import { type Form, type Publication, RETAIN_BIT } from './publication.ts';
+import { type Form, type Publication, RETAIN_BIT, STAMPED_BIT } from './publication.ts';
 import { isCurrent } from './retained.ts';
 import { type ClientGroup, type ClientSession, partyOf, type State } from './state.ts';
 
@@ -98,7 +98,7 @@ function send(
   dup: boolean,
   now: Millis,
 ): boolean {
-  const form = connection.form | qos | (retain ? RETAIN_BIT : 0);
+  const form = formFor(connection, session, publication) | qos | (retain ? RETAIN_BIT : 0);
   const ids = connection.version5 ? subscriptionIdentifiers : undefined;
   const frame =
     ids !== undefined || connection.aliases.outboundMaximum > 0
@@ -113,6 +113,13 @@ function send(
   connection.out.writePublish(frame, qos);
   if (dup) frame[0] = (frame[0] as number) & ~DUP_FLAG;
   return true;
+}
+
+/** A handler needs no stamp on what its own user said by a handler: there is nobody else to tell apart. */
+function formFor(connection: Connection, session: ClientSession, publication: Publication): Form {
+  const { publisher } = publication;
+  const own = !publisher.device && publisher.user === session.user;
+  return own ? connection.form & ~STAMPED_BIT : connection.form;
 }
 
 /** A frame for this connection alone, under a Topic Alias where one is set or can be. [MQTT-3.1.2-26] */

@@ -22,7 +22,7 @@ import type { State } from './state.ts';
 /** A PUBLISH came from a client. */
 export function publish(state: State, connection: Connection, packet: Publish, now: Millis): void {
   const { session, rights, publisher } = connection;
-  if (session === undefined || rights === undefined || publisher === undefined) return;
+  if (session === undefined || rights === undefined) return;
   const { qos, packetIdentifier } = packet;
   state.counters.publishReceived++;
   state.counters.publishBytesReceived += packet.payload.length;
@@ -64,14 +64,7 @@ export function publish(state: State, connection: Connection, packet: Publish, n
   const reach = rights.mayPublish(topic);
   if (reach === undefined) {
     state.outbox.report({ kind: 'denied', party: connection.party, action: 'publish', topic });
-    return refusePublish(
-      state,
-      connection,
-      packet,
-      ReasonCode.NotAuthorized,
-      'not authorized',
-      now,
-    );
+    return refusePublish(state, connection, packet, ReasonCode.NotAuthorized, undefined, now);
   }
   const interval = packet.messageExpiryInterval;
   const publication = new Publication(
@@ -130,15 +123,15 @@ function refusePublish(
   connection: Connection,
   packet: Publish,
   reasonCode: ReasonCode,
-  detail: string,
+  detail: string | undefined,
   now: Millis,
 ): void {
   count(state.counters.publishRefused, reasonName(reasonCode));
   if (!connection.version5 && state.limits.legacyRefusal === 'close') {
-    return connection.disconnect(reasonCode, detail, now);
+    return connection.disconnect(reasonCode, detail ?? 'not authorized', now);
   }
   if (connection.version5 && packet.qos === 0 && endsConnection(reasonCode)) {
-    throw new ProtocolViolation(reasonCode, '', detail);
+    throw new ProtocolViolation(reasonCode, '', detail ?? '');
   }
   acknowledge(state, connection, packet.qos, packet.packetIdentifier, reasonCode, detail);
 }

@@ -3,13 +3,12 @@
  * publishing it to `$token`. The user stays the same; role and grants may change, and what the new
  * ones do not cover is taken away.
  */
-import { compileRights, type Identity } from '../auth/rights.ts';
+import type { Identity } from '../auth/rights.ts';
 import type { Auth, Publish } from '../mqtt/packet.ts';
 import { ProtocolViolation, ReasonCode } from '../mqtt/reason-code.ts';
 import { tokenText } from './connect.ts';
 import type { Connection, Renewal } from './connection.ts';
 import type { Millis, Verification } from './outbox.ts';
-import { clientForm } from './publication.ts';
 import { acknowledge } from './receipts.ts';
 import { reauthorize } from './sessions.ts';
 import type { State } from './state.ts';
@@ -99,15 +98,8 @@ export function endRenewal(
 }
 
 function renew(state: State, connection: Connection, identity: Identity): void {
-  connection.identity = identity;
-  connection.rights = compileRights(
-    identity,
-    connection.clientIdentifier,
-    state.policy,
-    state.commands,
-  );
-  connection.form = clientForm(connection.version5, identity.role);
+  const rights = connection.authorize(identity);
   if (connection.session !== undefined) {
-    reauthorize(state, connection.session, connection.rights, connection.party);
+    reauthorize(state, connection.session, rights, connection.party);
   }
 }

@@ -9,7 +9,7 @@ import { Retained } from './retained.ts';
 import { route } from './route.ts';
 import type { Due, State } from './state.ts';
 
-const publisher = { user: '', clientIdentifier: '$SYS' };
+const publisher = { user: '', clientIdentifier: '$SYS', device: false };
 const text = new TextEncoder();
 
 /** Publishes a round of `$SYS` messages whenever it is due. */

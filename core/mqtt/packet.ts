@@ -179,6 +179,8 @@ export type Packet =
 export interface Publisher {
   readonly user: string;
   readonly clientIdentifier: string;
+  /** Whether it is a device, and not a handler, an admin or the broker itself. */
+  readonly device: boolean;
 }
 
 /**
