@@ -42,8 +42,8 @@ function readTable(file: string): Statement[] {
 export const mqtt5: readonly Statement[] = readTable('mqtt-5.0.txt');
 export const mqtt311: readonly Statement[] = readTable('mqtt-3.1.1.txt');
 
-/** A string that opens the arguments of a call and begins with a statement: how tests are named here. */
-const testName = /\(\s*(['"`])((?:\[MQTT3?-[\d.]+-\d+\] ?)+)((?:\\.|(?!\1)[^\\])*)\1/g;
+/** A string that is an argument, a value or an element and begins with a statement: how tests are named here. */
+const testName = /[(:,[]\s*(['"`])((?:\[MQTT3?-[\d.]+-\d+\] ?)+)((?:\\.|(?!\1)[^\\])*)\1/g;
 
 /** The tests below `test/` that name statements, by file and in the order in which they stand there. */
 export function findTests(): NamedTest[] {

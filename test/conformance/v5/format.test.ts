@@ -188,29 +188,66 @@ test.each([
 });
 
 const types: { name: string; flags: number; rest: Uint8Array }[] = [
-  { name: 'CONNECT', flags: 0x10, rest: frame(0, string('MQTT'), '05 02 0000 00', string('c')) },
-  { name: 'PUBACK', flags: 0x40, rest: bytes('00 02 0001') },
-  { name: 'PUBREC', flags: 0x50, rest: bytes('00 02 0001') },
-  { name: 'PUBREL', flags: 0x62, rest: bytes('00 02 0001') },
-  { name: 'PUBCOMP', flags: 0x70, rest: bytes('00 02 0001') },
-  { name: 'SUBSCRIBE', flags: 0x82, rest: frame(0, '0001 00', string('a'), 0) },
-  { name: 'UNSUBSCRIBE', flags: 0xa2, rest: frame(0, '0001 00', string('a')) },
-  { name: 'PINGREQ', flags: 0xc0, rest: bytes('00 00') },
-  { name: 'DISCONNECT', flags: 0xe0, rest: bytes('00 00') },
-  { name: 'AUTH', flags: 0xf0, rest: frame(0, '19', 6, property(0x15, string('JWT'))) },
+  {
+    name: '[MQTT-2.1.3-1] CONNECT with other flags than its own is malformed',
+    flags: 0x10,
+    rest: frame(0, string('MQTT'), '05 02 0000 00', string('c')),
+  },
+  {
+    name: '[MQTT-2.1.3-1] PUBACK with other flags than its own is malformed',
+    flags: 0x40,
+    rest: bytes('00 02 0001'),
+  },
+  {
+    name: '[MQTT-2.1.3-1] PUBREC with other flags than its own is malformed',
+    flags: 0x50,
+    rest: bytes('00 02 0001'),
+  },
+  {
+    name: '[MQTT-2.1.3-1] [MQTT-3.6.1-1] PUBREL with other flags than its own is malformed',
+    flags: 0x62,
+    rest: bytes('00 02 0001'),
+  },
+  {
+    name: '[MQTT-2.1.3-1] PUBCOMP with other flags than its own is malformed',
+    flags: 0x70,
+    rest: bytes('00 02 0001'),
+  },
+  {
+    name: '[MQTT-2.1.3-1] [MQTT-3.8.1-1] SUBSCRIBE with other flags than its own is malformed',
+    flags: 0x82,
+    rest: frame(0, '0001 00', string('a'), 0),
+  },
+  {
+    name: '[MQTT-2.1.3-1] [MQTT-3.10.1-1] UNSUBSCRIBE with other flags than its own is malformed',
+    flags: 0xa2,
+    rest: frame(0, '0001 00', string('a')),
+  },
+  {
+    name: '[MQTT-2.1.3-1] PINGREQ with other flags than its own is malformed',
+    flags: 0xc0,
+    rest: bytes('00 00'),
+  },
+  {
+    name: '[MQTT-2.1.3-1] [MQTT-3.14.1-1] DISCONNECT with other flags than its own is malformed',
+    flags: 0xe0,
+    rest: bytes('00 00'),
+  },
+  {
+    name: '[MQTT-2.1.3-1] [MQTT-3.15.1-1] AUTH with other flags than its own is malformed',
+    flags: 0xf0,
+    rest: frame(0, '19', 6, property(0x15, string('JWT'))),
+  },
 ];
 
-test.each(types)(
-  '[MQTT-2.1.3-1] [MQTT-3.6.1-1] [MQTT-3.8.1-1] [MQTT-3.10.1-1] [MQTT-3.14.1-1] [MQTT-3.15.1-1] $name with other flags than its own is malformed',
-  ({ flags, rest }) => {
-    for (let other = 0; other < 16; other++) {
-      if (other === (flags & 15)) continue;
-      const client = new Harness().connected('c');
-      client.raw((flags & 0xf0) | other, rest.subarray(1));
-      expectEnded(client, ReasonCode.MalformedPacket);
-    }
-  },
-);
+test.each(types)('$name', ({ flags, rest }) => {
+  for (let other = 0; other < 16; other++) {
+    if (other === (flags & 15)) continue;
+    const client = new Harness().connected('c');
+    client.raw((flags & 0xf0) | other, rest.subarray(1));
+    expectEnded(client, ReasonCode.MalformedPacket);
+  }
+});
 
 test('packet type 0 is malformed', () => {
   const client = new Harness().connected('c');
