@@ -329,7 +329,7 @@ export class Connection implements Due {
       this.disconnect(ReasonCode.NotAuthorized, 'token expired', now);
     } else if (now >= this.slowUntilMs) {
       this.disconnect(ReasonCode.QuotaExceeded, 'the client reads too slowly', now);
-    } else if (now >= this.silentUntilMs && this.phase !== 'renewing') {
+    } else if (now >= this.silentUntilMs) {
       this.disconnect(ReasonCode.KeepAliveTimeout, 'Keep Alive timeout', now); // [MQTT-3.1.2-22]
     } else {
       this.schedule(now);
@@ -346,7 +346,8 @@ export class Connection implements Due {
 
   /** One and a half times the Keep Alive without a Control Packet is the end. [MQTT-3.1.2-22] */
   private get silentUntilMs(): Millis {
-    if (this.keepAliveSeconds === 0) return Number.POSITIVE_INFINITY;
+    // While a token is checked nothing is read, so that nobody can say that the client is silent.
+    if (this.keepAliveSeconds === 0 || this.phase === 'renewing') return Number.POSITIVE_INFINITY;
     return this.lastPacketMs + this.keepAliveSeconds * 1_500;
   }
 
