@@ -26,6 +26,11 @@ export function secretPath(dataDir: string): string {
   return join(dataDir, 'jwt-secret');
 }
 
+/** The certificate that the first start makes, for clients to trust. */
+export function certificatePath(dataDir: string): string {
+  return join(dataDir, 'tls', 'cert.pem');
+}
+
 /** The secret that an earlier start made; undefined where there was none. Throws `StartError` where the file is no good. */
 export function readSecret(dataDir: string): string | undefined {
   const path = secretPath(dataDir);
