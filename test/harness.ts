@@ -223,7 +223,8 @@ export class Harness {
       },
       verify: (connection, token) => this.#awaitingVerdict.push({ connection, token }),
       handle: (command) => this.handled.push(command),
-      forward: (message) => this.forwarded.push({ ...message, payload: message.payload.slice() }),
+      forward: (message) =>
+        this.forwarded.push({ ...message, payload: new Uint8Array(message.payload) }),
       report: (event) => this.events.push(event),
     };
   }
