@@ -26,6 +26,7 @@ export interface CheckedConnect {
   readonly version: ProtocolVersion;
   readonly properties: Properties;
   readonly willProperties: Properties;
+  readonly password: Uint8Array | undefined;
   /** Where the Connect Flags are, and what they come to once those that 3.1 disregards are cleared. */
   readonly flagsAt: number;
   readonly flags: number;
@@ -54,9 +55,9 @@ export function checkConnect(reader: Reader): CheckedConnect {
   if (version === 3 && reader.done) flags &= ~(USER_NAME | PASSWORD);
   if ((flags & USER_NAME) !== 0) reader.string('User Name');
   if (version === 3 && reader.done) flags &= ~PASSWORD;
-  if ((flags & PASSWORD) !== 0) reader.binary('Password');
+  const password = (flags & PASSWORD) !== 0 ? reader.binary('Password') : undefined;
   reader.finish('CONNECT');
-  return { version, properties, willProperties, flagsAt, flags };
+  return { version, properties, willProperties, password, flagsAt, flags };
 }
 
 /** `MQIsdp` at level 3, `MQTT` at 4 or 5; the bridge bit that some brokers set in the level is no level. */
