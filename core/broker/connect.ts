@@ -157,7 +157,8 @@ export function acceptConnect(
     packet.topicAliasMaximum,
     limits.outboundTopicAliases,
   );
-  const { serverKeepAliveSeconds } = connack;
+  const { serverKeepAliveSeconds, retainAvailable } = connack;
+  connection.retainAvailable = retainAvailable ?? true;
   connection.keepAliveSeconds =
     (connection.version5 ? serverKeepAliveSeconds : undefined) ?? packet.keepAliveSeconds;
   connection.lastPacketMs = now;

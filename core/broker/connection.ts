@@ -68,6 +68,8 @@ export class Connection implements Due {
   will: WillMessage | undefined = undefined;
   authenticationMethod: string | undefined = undefined;
   requestProblemInformation = true;
+  /** What CONNACK said: a token renewed since may allow more or less, and nothing can tell the client. */
+  retainAvailable = true;
   /** Session Expiry Interval of CONNECT: one of 0 may not be raised at DISCONNECT. [MQTT-3.1.2-23] */
   connectedWithExpiry = 0;
   /** Largest packet the client takes, in bytes. [MQTT-3.1.2-24] */

@@ -4,7 +4,6 @@
  * `ProtocolViolation`.
  */
 
-import type { Rights } from '../auth/rights.ts';
 import { encodeAcknowledgement } from '../mqtt/codec.ts';
 import type { Acknowledgement, Publish } from '../mqtt/packet.ts';
 import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
@@ -27,7 +26,7 @@ export function publish(state: State, connection: Connection, packet: Publish, n
   state.counters.publishReceived++;
   state.counters.publishBytesReceived += packet.payload.length;
   const topic = connection.aliases.resolve(packet);
-  if (connection.version5) checkForm(packet, rights);
+  if (connection.version5) checkForm(packet, connection.retainAvailable);
   if (qos > 0) {
     if (qos === 2 && session.inbound.holds(packetIdentifier)) {
       // A duplicate: PUBREC again, and nothing below runs twice. [MQTT-4.3.3-10]
@@ -92,8 +91,8 @@ export function publish(state: State, connection: Connection, packet: Publish, n
 }
 
 /** What 5.0 forbids a client to put into a PUBLISH, beyond its form. [MQTT-3.3.4-6] [MQTT-3.3.2-14] */
-function checkForm(packet: Publish, rights: Rights): void {
-  if (packet.retain && !rights.mayRetain && packet.topic !== TOKEN_TOPIC) {
+function checkForm(packet: Publish, retainAvailable: boolean): void {
+  if (packet.retain && !retainAvailable && packet.topic !== TOKEN_TOPIC) {
     throw new ProtocolViolation(
       ReasonCode.RetainNotSupported,
       'MQTT-3.2.2-14',
@@ -128,6 +127,8 @@ function refusePublish(
 ): void {
   count(state.counters.publishRefused, reasonName(reasonCode));
   if (!connection.version5 && state.limits.legacyRefusal === 'close') {
+    // Sent again, with another token perhaps, it is no duplicate of a message that went somewhere.
+    connection.session?.inbound.release(packet.packetIdentifier);
     return connection.disconnect(reasonCode, detail ?? 'not authorized', now);
   }
   if (connection.version5 && packet.qos === 0 && endsConnection(reasonCode)) {
