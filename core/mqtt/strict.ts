@@ -44,19 +44,22 @@ export function checkConnect(reader: Reader): CheckedConnect {
   reader.twoByteInteger('Keep Alive');
   const properties = version === 5 ? readProperties(reader, 'CONNECT') : NONE;
   checkAuthentication(reader, properties);
-  reader.string('Client Identifier');
+  reader.string('Client Identifier', 'MQTT-3.1.3-3', 'MQTT3-3.1.3-3');
   let willProperties = NONE;
   if ((flags & WILL) !== 0) {
     if (version === 5) willProperties = readProperties(reader, 'Will');
-    reader.string('Will Topic');
-    reader.binary('Will Payload');
+    reader.string('Will Topic', 'MQTT-3.1.2-9', 'MQTT3-3.1.2-9');
+    reader.binary('Will Payload', 'MQTT-3.1.2-9', 'MQTT3-3.1.2-9');
   }
   // 3.1 lets the flags promise what the payload no longer has: the Remaining Length takes precedence.
   if (version === 3 && reader.done) flags &= ~(USER_NAME | PASSWORD);
-  if ((flags & USER_NAME) !== 0) reader.string('User Name');
+  if ((flags & USER_NAME) !== 0) reader.string('User Name', 'MQTT-3.1.2-17', 'MQTT3-3.1.2-19');
   if (version === 3 && reader.done) flags &= ~PASSWORD;
-  const password = (flags & PASSWORD) !== 0 ? reader.binary('Password') : undefined;
-  reader.finish('CONNECT');
+  const password =
+    (flags & PASSWORD) === 0
+      ? undefined
+      : reader.binary('Password', 'MQTT-3.1.2-19', 'MQTT3-3.1.2-21');
+  reader.finish('CONNECT', 'MQTT-3.1.4-1', 'MQTT3-3.1.4-1');
   return { version, properties, willProperties, password, flagsAt, flags };
 }
 
