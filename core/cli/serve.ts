@@ -74,7 +74,7 @@ async function serveUntilSignalled(
   await lifecycle.open('watchdog', watchdog, clearInterval);
 
   log.info('serving', { version: programVersion() });
-  if (service.isFirstStart) {
+  if (service.hasOwnSecret) {
     const out = isPretty(config.logFormat) ? process.stdout : process.stderr;
     out.write(firstSteps(configuration));
   }

@@ -1,4 +1,4 @@
-/** What the first start prints: how to mint a token, subscribe and publish, to be copied as it stands. */
+/** What a start with no configuration prints: how to mint a token, subscribe and publish, to be copied as it stands. */
 import type { Configuration } from './configuration.ts';
 import { certificatePath } from './data-folder.ts';
 import { flagName, type SettingKey } from './settings.ts';
@@ -12,8 +12,8 @@ export function firstSteps(configuration: Configuration): string {
   const where = `-h localhost -p ${tls ? config.mqttsPort : config.mqttPort}${trust}`;
   const client = (name: string, user: string) => `${name} ${where} -u JWT -P "$(${token(user)})"`;
   return `
-This is the first start: there is a secret and a self-signed certificate in ${config.dataDir}.
-To try it, mint a token; as phone 2, wait for requests; and in a second terminal, as phone 1, ask:
+Nothing is configured, so tokens are signed with a secret of our own in ${config.dataDir}. To try it, mint a
+token; as phone 2, wait for contact requests; and in a second terminal, as phone 1, make one:
 
   ${token('23412')}
   ${client('mosquitto_sub', '23412')} -t 23412_contact_requested

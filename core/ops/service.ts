@@ -10,24 +10,20 @@ import { defaultPolicy, loadPolicy, PolicyProblem } from '../auth/policy.ts';
 import type { Policy } from '../auth/rights.ts';
 import { createVerifier, type Verifier } from '../auth/token.ts';
 import { createBroker } from '../broker/broker.ts';
-import { AddressList } from '../net/address.ts';
-import { ListenError } from '../net/listen-error.ts';
-import { listenTcp, type TcpListener, type TcpOptions } from '../net/tcp.ts';
 import { Turn } from '../net/turn.ts';
-import { ensureSecret, openDataFolder, secretPath } from './data-folder.ts';
+import { ensureSecret, openDataFolder } from './data-folder.ts';
 import { needsOwnSecret, verifierOptions } from './identity.ts';
 import { type Lifecycle, StartError, within } from './lifecycle.ts';
+import { openListeners } from './listeners.ts';
 import type { Log } from './log.ts';
 import { observe } from './observe.ts';
 import { type Config, limitsOf } from './settings.ts';
+import { openTls } from './tls-files.ts';
 import { version } from './version.ts';
 
-/** How long a proxy has to send its header. */
-const PROXY_HEADER_MS = 5_000;
-
 export interface Service {
-  /** Whether a secret or a certificate was made, so that whoever started it has yet to be told of them. */
-  readonly isFirstStart: boolean;
+  /** Whether tokens are checked against a secret that was made here: nobody has configured where they come from. */
+  readonly hasOwnSecret: boolean;
   /** Reads certificates anew. Never rejects: where that fails, those in use stay. */
   reload(): Promise<void>;
   /** Accepts no more, ends every connection in good order; tells whether all were gone in time. */
@@ -40,30 +36,30 @@ export async function openService(
   log: Log,
   lifecycle: Lifecycle,
 ): Promise<Service> {
-  openDataFolder(config.dataDir);
-  const own = needsOwnSecret(config) ? ensureSecret(config.dataDir) : undefined;
-  if (own !== undefined) {
-    log.info(
-      'tokens are checked against a secret made here; set JWT_SECRET or an issuer for production',
-      {
-        file: secretPath(config.dataDir),
-      },
+  const { mqttsPort, mqttPort, httpsPort } = config;
+  if (mqttsPort + mqttPort + httpsPort === 0) {
+    throw new StartError(
+      'there is nothing to listen on: MQTTS_PORT, MQTT_PORT and HTTPS_PORT are 0',
     );
   }
-  const verifier = openVerifier(config, own?.secret, log);
+  openDataFolder(config.dataDir);
+  const ownSecret = needsOwnSecret(config) ? ensureSecret(config.dataDir) : undefined;
+  const verifier = openVerifier(config, ownSecret, log);
   const policy = await openPolicy(config);
+  const tls = mqttsPort + httpsPort > 0 ? await openTls(config) : undefined;
   const turn = await lifecycle.open(
     'connections',
     () => openTurn(config, policy, verifier, log),
     (part) => part.stop(),
   );
-  const listeners = await openListeners(config, turn, log, lifecycle);
+  const listeners = await openListeners(config, turn, tls, log, lifecycle);
+  // A key server that is down is no reason not to start; the first token that needs it asks again.
   void verifier.prefetch(Date.now());
   return {
-    isFirstStart: own?.made ?? false,
-    reload: async () => {},
+    hasOwnSecret: ownSecret !== undefined,
+    reload: () => listeners.reload(),
     drain: (timeoutMs) => {
-      for (const listener of listeners) listener.stop();
+      listeners.stop();
       turn.shutDown();
       return within(timeoutMs, turn.empty());
     },
@@ -88,17 +84,6 @@ function openTurn(config: Config, policy: Policy, verifier: Verifier, log: Log):
   });
 }
 
-/** Does what `open` does, and makes the mistakes of an operator that it throws into a `StartError`. */
-function orStartError<T>(setting: string, open: () => T): T {
-  try {
-    return open();
-  } catch (error) {
-    throw error instanceof ListenError
-      ? new StartError(error.message)
-      : new StartError(`${setting}: ${(error as Error).message}`);
-  }
-}
-
 function openVerifier(config: Config, ownSecret: string | undefined, log: Log): Verifier {
   const options = verifierOptions(config, ownSecret);
   const report = (event: KeyEvent): void => {
@@ -106,9 +91,12 @@ function openVerifier(config: Config, ownSecret: string | undefined, log: Log): 
       log.info('keys fetched', { url: event.url, keys: event.keys });
     else log.warn('keys could not be fetched', { url: event.url, detail: event.detail });
   };
-  const verifier = orStartError('JWT_ISSUER', () => createVerifier(options, report));
   for (const warning of issuerWarnings(options.issuers)) log.warn(warning);
-  return verifier;
+  try {
+    return createVerifier(options, report);
+  } catch (error) {
+    throw new StartError(`JWT_ISSUER, JWT_JWKS_URL: ${(error as Error).message}`);
+  }
 }
 
 async function openPolicy(config: Config): Promise<Policy> {
@@ -119,39 +107,4 @@ async function openPolicy(config: Config): Promise<Policy> {
     if (error instanceof PolicyProblem) throw new StartError(`POLICY_FILE: ${error.message}`);
     throw error;
   }
-}
-
-async function openListeners(
-  config: Config,
-  turn: Turn,
-  log: Log,
-  lifecycle: Lifecycle,
-): Promise<readonly TcpListener[]> {
-  const listeners: TcpListener[] = [];
-  const listen = async (transport: 'MQTT' | 'MQTTS', options: TcpOptions): Promise<void> => {
-    const open = () => orStartError(options.setting, () => listenTcp(options));
-    const listener = await lifecycle.open(transport, open, (part) => part.stop());
-    log.info('listening', { reason: transport, host: listener.hostname, port: listener.port });
-    listeners.push(listener);
-  };
-  const common = {
-    turn,
-    hostname: config.host,
-    proxy: config.proxyProtocol
-      ? { trusted: new AddressList(config.proxyTrusted), timeoutMs: PROXY_HEADER_MS }
-      : undefined,
-    tcpKeepAliveMs: config.tcpKeepAliveSeconds * 1_000,
-  };
-  if (config.mqttPort > 0) {
-    log.warn('MQTT without TLS: tokens and messages can be read on the way', {
-      port: config.mqttPort,
-    });
-    await listen('MQTT', {
-      ...common,
-      port: config.mqttPort,
-      setting: 'MQTT_PORT',
-      tls: undefined,
-    });
-  }
-  return listeners;
 }
