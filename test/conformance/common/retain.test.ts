@@ -50,7 +50,7 @@ test.each(VERSIONS)(
       for (const maximumQoS of [0, 1, 2] as const) {
         client.subscribe({ topicFilter: 'a', maximumQoS });
         got.push(client.receive().qos);
-      client.unsubscribe('a');
+        client.unsubscribe('a');
       }
     }
     expect(got).toEqual([0, 0, 0, 0, 1, 1, 0, 1, 2]);
