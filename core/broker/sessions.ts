@@ -3,14 +3,20 @@
  * ends, and ended when their Session Expiry Interval has passed (sections 3.1.2.4, 3.1.2.11.2, 4.1).
  */
 import type { Rights } from '../auth/rights.ts';
-import type { Connect } from '../mqtt/packet.ts';
+import type { Connect, QoS } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import { type Delivery, Session, sessionKey } from '../session/session.ts';
 import type { Connection } from './connection.ts';
 import { deliver, drop } from './deliver.ts';
 import type { Millis, Party } from './outbox.ts';
 import type { Publication } from './publication.ts';
-import { type ClientSession, type Due, partyOf, type State } from './state.ts';
+import {
+  type ClientSession,
+  type ClientSubscription,
+  type Due,
+  partyOf,
+  type State,
+} from './state.ts';
 import { removeSubscription, setStanding } from './subscribe.ts';
 import { resumeWill, sessionEndsWill, startWill } from './will.ts';
 
@@ -79,7 +85,7 @@ export function attach(
   if (sessionPresent) {
     resumeWill(state, session); // [MQTT-3.1.3-9]
     if (connection.rights !== undefined) {
-      reauthorize(state, session, connection.rights, connection.party);
+      reauthorize(state, session, connection.rights, connection.party, now);
     }
   }
   return { session, sessionPresent };
@@ -145,31 +151,35 @@ function handOver(state: State, session: ClientSession, ended: boolean, now: Mil
   state.counters.queuedMessages -= moved.length;
 }
 
-/** Hands `delivery` to another member; one that is away takes it only where `session` has ended. */
+/**
+ * Hands `delivery` to another member of its group that may have it; one that is away takes it only
+ * where `session` can keep it no longer. False where there is nobody. One that has expired goes to
+ * nobody: it is over. [MQTT-3.3.2-5]
+ */
 function offer(
   state: State,
   session: ClientSession,
   delivery: Delivery<Connection>,
-  ended: boolean,
+  toAway: boolean,
   now: Millis,
 ): boolean {
-  const member =
-    delivery.group?.pick((other) => other.session.link !== undefined) ??
-    (ended ? delivery.group?.pick((other) => other.session !== session) : undefined);
-  if (member === undefined || delivery.group === undefined) return false;
-  const qos = Math.min(delivery.message.qos, member.maximumQoS) as 0 | 1 | 2;
-  const identifiers = member.identifier === 0 ? undefined : [member.identifier];
+  const { group } = delivery;
+  if (group === undefined) return false;
   const publication = delivery.message as Publication;
-  deliver(
-    state,
-    member.session,
-    publication,
-    qos,
-    delivery.retain,
-    identifiers,
-    delivery.group,
-    now,
-  );
+  if (publication.expired(now)) {
+    drop(state, session, 'expired', publication.topic);
+    return true;
+  }
+  const mayHave = (other: ClientSubscription): boolean =>
+    other.session !== session && other.standing <= publication.reach;
+  const member =
+    group.pick((other) => mayHave(other) && other.session.link !== undefined) ??
+    (toAway ? group.pick(mayHave) : undefined);
+  if (member === undefined) return false;
+  const qos = Math.min(publication.qos, member.maximumQoS) as QoS;
+  const retain = member.retainAsPublished && publication.retain;
+  const identifiers = member.identifier === 0 ? undefined : [member.identifier];
+  deliver(state, member.session, publication, qos, retain, identifiers, group, now);
   return true;
 }
 
@@ -183,6 +193,7 @@ export function reauthorize(
   session: ClientSession,
   rights: Rights,
   party: Party,
+  now: Millis,
 ): void {
   const denied = (action: 'stored-subscription' | 'stored-message', topic: string): void => {
     state.outbox.report({ kind: 'denied', party, action, topic });
@@ -200,6 +211,7 @@ export function reauthorize(
     !rights.mayReceive(delivery.message.topic, delivery.message.reach);
   for (const delivery of session.queue.removeWhere(mayNot)) {
     state.counters.queuedMessages--;
+    if (offer(state, session, delivery, true, now)) continue;
     drop(state, session, 'not-authorized', delivery.message.topic);
     denied('stored-message', delivery.message.topic);
   }
@@ -209,6 +221,7 @@ export function reauthorize(
     if (entry.released || !session.outbound.waits(entry) || !mayNot(entry.delivery)) continue;
     session.outbound.end(entry.packetIdentifier);
     state.counters.inflightMessages--;
+    if (entry.delivery.qos === 1 && offer(state, session, entry.delivery, true, now)) continue;
     drop(state, session, 'not-authorized', entry.delivery.message.topic);
     denied('stored-message', entry.delivery.message.topic);
   }
