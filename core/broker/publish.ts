@@ -116,7 +116,8 @@ function checkForm(packet: Publish, retainAvailable: boolean): void {
 /**
  * A refusal that can be seen: 5.0 gets it in PUBACK or PUBREC; for QoS 0 the message is dropped and
  * counted, but for what breaks the message's own terms the connection ends. 3.x has no word for it:
- * the message is acknowledged and dropped, or the connection closed, by configuration.
+ * the message is acknowledged and dropped, or the connection closed, by configuration; for want of
+ * room it is always closed.
  */
 function refusePublish(
   state: State,
@@ -127,7 +128,9 @@ function refusePublish(
   now: Millis,
 ): void {
   count(state.counters.publishRefused, reasonName(reasonCode));
-  if (!connection.version5 && state.limits.legacyRefusal === 'close') {
+  // Want of room is a passing error: acknowledged, the message would be lost. [MQTT3-4.8.0-2]
+  const closes = state.limits.legacyRefusal === 'close' || reasonCode === ReasonCode.QuotaExceeded;
+  if (!connection.version5 && closes) {
     // Sent again, with another token perhaps, it is no duplicate of a message that went somewhere.
     connection.session?.inbound.release(packet.packetIdentifier);
     return connection.disconnect(reasonCode, detail ?? 'not authorized', now);

@@ -37,7 +37,7 @@ export class Retained implements Due {
 
 /**
  * Keeps `publication` as the retained message of its topic, or clears that where the payload is
- * empty. False where there is no room for it. [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+ * empty. False where it must be kept and there is no room for it. [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
  */
 export function retain(state: State, publication: Publication): boolean {
   const { counters, limits, retained } = state;
@@ -51,7 +51,9 @@ export function retain(state: State, publication: Publication): boolean {
   const messages = counters.retainedMessages + (before === undefined ? 1 : 0);
   if (bytes > limits.retainedBytes || messages > limits.retainedMessages) {
     counters.dropped['retained-full']++;
-    return false;
+    // One of QoS 0 may be dropped at any time, but the one before it must go. [MQTT3-3.3.1-7]
+    if (publication.qos === 0) clear(state, publication);
+    return publication.qos === 0;
   }
   if (before?.deadline !== undefined) state.deadlines.cancel(before.deadline);
   retained.set(publication.topic, new Retained(state, publication.keep()));
