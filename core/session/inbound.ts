@@ -30,6 +30,11 @@ export class Inbound {
     return true;
   }
 
+  /** Takes back the identifiers that were in use before a restart. */
+  restore(packetIdentifiers: readonly PacketIdentifier[]): void {
+    if (packetIdentifiers.length > 0) this.#unreleased = new Set(packetIdentifiers);
+  }
+
   /** True while a QoS 2 message holds the identifier. */
   holds(packetIdentifier: PacketIdentifier): boolean {
     return this.#unreleased?.has(packetIdentifier) ?? false;
