@@ -162,10 +162,10 @@ export class TestClient {
   take(sent: Uint8Array): void {
     if (this.closed) throw new Error('the broker sent bytes on a connection that it had closed');
     this.waitingBytes += sent.length;
-    this.#framer.push(sent.slice());
+    this.#framer.push(new Uint8Array(sent)); // a copy: slice() of a Buffer is none
     while (this.#framer.next()) {
       const { bytes: held, start, end } = this.#framer;
-      this.#frames.push(held.slice(start, end));
+      this.#frames.push(held.subarray(start, end));
     }
   }
 

@@ -147,9 +147,11 @@ export class Harness {
     this.advance(seconds * 1_000);
   }
 
-  /** Bytes from a client. */
+  /** Bytes from a client. What of them outlives the call must have been copied: they are overwritten. */
   received(connection: ConnectionId, bytes: Uint8Array): void {
-    this.#enter(() => this.broker.received(connection, bytes, this.now));
+    const chunk = new Uint8Array(bytes);
+    this.#enter(() => this.broker.received(connection, chunk, this.now));
+    if (!this.holdVerdicts) chunk.fill(0xaa);
   }
 
   /** A client's connection breaks. */
@@ -223,7 +225,8 @@ export class Harness {
       },
       verify: (connection, token) => this.#awaitingVerdict.push({ connection, token }),
       handle: (command) => this.handled.push(command),
-      forward: (message) => this.forwarded.push({ ...message, payload: message.payload.slice() }),
+      forward: (message) =>
+        this.forwarded.push({ ...message, payload: new Uint8Array(message.payload) }),
       report: (event) => this.events.push(event),
     };
   }

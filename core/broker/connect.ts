@@ -5,7 +5,8 @@
  */
 import type { Identity } from '../auth/rights.ts';
 import { encodeUser } from '../auth/user-topic.ts';
-import type { Auth, Connect } from '../mqtt/packet.ts';
+import { encode } from '../mqtt/codec.ts';
+import type { Auth, Connack, Connect } from '../mqtt/packet.ts';
 import {
   connectReturnCode,
   ProtocolViolation,
@@ -136,8 +137,12 @@ export function acceptConnect(
     return refuse(state, connection, unfit.reasonCode, unfit.detail, now);
   }
   const { limits, counters } = state;
-  const requested = packet.sessionExpiryInterval;
-  const expirySeconds = Math.min(requested, limits.maximumSessionExpirySeconds);
+  const connack = grant(state, connection, packet, identity, assigned);
+  if (encode(connack, packet.protocolVersion).length > connection.maximumPacketSize) {
+    const detail = 'CONNACK is larger than the Maximum Packet Size'; // [MQTT-3.1.2-24]
+    return refuse(state, connection, ReasonCode.PacketTooLarge, detail, now);
+  }
+  const expirySeconds = connack.sessionExpiryInterval ?? packet.sessionExpiryInterval;
   const attached = attach(state, connection, packet, expirySeconds, now);
   if (attached === undefined) {
     return refuse(state, connection, ReasonCode.QuotaExceeded, 'too many sessions', now);
@@ -145,7 +150,7 @@ export function acceptConnect(
   connection.phase = 'open';
   connection.connect = undefined;
   connection.connectByMs = Number.POSITIVE_INFINITY;
-  connection.connectedWithExpiry = requested;
+  connection.connectedWithExpiry = packet.sessionExpiryInterval;
   connection.will = will;
   will?.keep(attached.session, Number.POSITIVE_INFINITY);
   connection.framer.maximumPacketSize = limits.maximumPacketSize;
@@ -153,30 +158,17 @@ export function acceptConnect(
     packet.topicAliasMaximum,
     limits.outboundTopicAliases,
   );
-  const keepAliveSeconds = grantKeepAlive(packet.keepAliveSeconds, limits.maximumKeepAliveSeconds);
-  connection.keepAliveSeconds = connection.version5 ? keepAliveSeconds : packet.keepAliveSeconds;
+  const { serverKeepAliveSeconds, retainAvailable } = connack;
+  connection.retainAvailable = retainAvailable ?? true;
+  connection.keepAliveSeconds =
+    (connection.version5 ? serverKeepAliveSeconds : undefined) ?? packet.keepAliveSeconds;
   connection.lastPacketMs = now;
   connection.schedule(now);
   counters.clientsConnected++;
   counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected);
-  connection.writePacket({
-    type: 'connack',
-    reasonCode: ReasonCode.Success,
-    // 3.1 knows no Session Present: that bit is reserved there.
-    sessionPresent: attached.sessionPresent && packet.protocolVersion !== 3,
-    sessionExpiryInterval: expirySeconds === requested ? undefined : expirySeconds,
-    receiveMaximum: limits.receiveMaximum,
-    maximumPacketSize: limits.maximumPacketSize,
-    topicAliasMaximum: limits.topicAliasMaximum,
-    retainAvailable: rights.mayRetain ? undefined : false,
-    assignedClientIdentifier: assigned,
-    serverKeepAliveSeconds:
-      keepAliveSeconds === packet.keepAliveSeconds ? undefined : keepAliveSeconds,
-    responseInformation: packet.requestResponseInformation
-      ? `${encodeUser(identity.user) ?? ''}${state.policy.separator}`
-      : undefined,
-    authenticationMethod: connection.authenticationMethod,
-  });
+  // 3.1 knows no Session Present: that bit is reserved there.
+  const sessionPresent = attached.sessionPresent && packet.protocolVersion !== 3;
+  connection.writePacket({ ...connack, sessionPresent });
   state.outbox.report({
     kind: 'connected',
     party: connection.party,
@@ -185,6 +177,35 @@ export function acceptConnect(
   });
   reportCollision(state, connection, identity);
   pump(state, attached.session, now);
+}
+
+/** The CONNACK that accepts `packet`: what is granted, and what is granted otherwise than asked for. */
+function grant(
+  { limits, policy }: State,
+  connection: Connection,
+  packet: Connect,
+  identity: Identity,
+  assignedClientIdentifier: string | undefined,
+): Connack {
+  const { keepAliveSeconds, sessionExpiryInterval } = packet;
+  const granted = grantKeepAlive(keepAliveSeconds, limits.maximumKeepAliveSeconds);
+  const longest = limits.maximumSessionExpirySeconds;
+  return {
+    type: 'connack',
+    reasonCode: ReasonCode.Success,
+    sessionPresent: false,
+    sessionExpiryInterval: sessionExpiryInterval > longest ? longest : undefined,
+    receiveMaximum: limits.receiveMaximum,
+    maximumPacketSize: limits.maximumPacketSize,
+    topicAliasMaximum: limits.topicAliasMaximum,
+    retainAvailable: connection.rights?.mayRetain ? undefined : false,
+    assignedClientIdentifier,
+    serverKeepAliveSeconds: granted === keepAliveSeconds ? undefined : granted,
+    responseInformation: packet.requestResponseInformation
+      ? `${encodeUser(identity.user) ?? ''}${policy.separator}`
+      : undefined,
+    authenticationMethod: connection.authenticationMethod,
+  };
 }
 
 /** A 3.x client cannot be told another Keep Alive; a 5.0 client gets at most the longest allowed. [MQTT-3.1.2-21] */

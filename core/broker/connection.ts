@@ -69,6 +69,8 @@ export class Connection implements Due {
   will: WillMessage | undefined = undefined;
   authenticationMethod: string | undefined = undefined;
   requestProblemInformation = true;
+  /** What CONNACK said: a token renewed since may allow more or less, and nothing can tell the client. */
+  retainAvailable = true;
   /** Session Expiry Interval of CONNECT: one of 0 may not be raised at DISCONNECT. [MQTT-3.1.2-23] */
   connectedWithExpiry = 0;
   /** Largest packet the client takes, in bytes. [MQTT-3.1.2-24] */
@@ -336,7 +338,7 @@ export class Connection implements Due {
       this.disconnect(ReasonCode.NotAuthorized, 'token expired', now);
     } else if (now >= this.slowUntilMs) {
       this.disconnect(ReasonCode.QuotaExceeded, 'the client reads too slowly', now);
-    } else if (now >= this.silentUntilMs && this.phase !== 'renewing') {
+    } else if (now >= this.silentUntilMs) {
       this.disconnect(ReasonCode.KeepAliveTimeout, 'Keep Alive timeout', now); // [MQTT-3.1.2-22]
     } else {
       this.schedule(now);
@@ -353,7 +355,8 @@ export class Connection implements Due {
 
   /** One and a half times the Keep Alive without a Control Packet is the end. [MQTT-3.1.2-22] */
   private get silentUntilMs(): Millis {
-    if (this.keepAliveSeconds === 0) return Number.POSITIVE_INFINITY;
+    // While a token is checked nothing is read, so that nobody can say that the client is silent.
+    if (this.keepAliveSeconds === 0 || this.phase === 'renewing') return Number.POSITIVE_INFINITY;
     return this.lastPacketMs + this.keepAliveSeconds * 1_500;
   }
 

@@ -43,7 +43,7 @@ export class Publication implements Message {
   payload: Uint8Array;
   readonly qos: QoS;
   readonly retain: boolean;
-  readonly properties: MessageProperties | undefined;
+  properties: MessageProperties | undefined;
   readonly expiresAtMs: Millis;
   readonly publisher: Publisher;
   readonly reach: Reach;
@@ -55,7 +55,7 @@ export class Publication implements Message {
   lasting = false;
   /** Whose acknowledgement waits until it is on disk, or done with by everybody. */
   awaitedBy: Connection | undefined = undefined;
-  /** True once the payload no longer points into the chunk it came in. */
+  /** True once payload and Correlation Data no longer point into the chunk they came in. */
   #owned: boolean;
   #lastForm = -1;
   #lastFrame: Uint8Array | undefined = undefined;
@@ -108,7 +108,7 @@ export class Publication implements Message {
 
   /**
    * Makes it good beyond the turn: a payload that points into a socket's chunk is found again at the
-   * end of a frame that it was encoded to, or copied.
+   * end of a frame that it was encoded to, or copied; Correlation Data are copied.
    */
   keep(): this {
     if (this.#owned) return this;
@@ -117,6 +117,10 @@ export class Publication implements Message {
       frame === undefined
         ? new Uint8Array(this.payload)
         : frame.subarray(frame.length - this.payload.length);
+    const correlationData = this.properties?.correlationData;
+    if (correlationData !== undefined) {
+      this.properties = { ...this.properties, correlationData: new Uint8Array(correlationData) };
+    }
     this.#owned = true;
     return this;
   }

@@ -4,7 +4,6 @@
  * `ProtocolViolation`.
  */
 
-import type { Rights } from '../auth/rights.ts';
 import type { Acknowledgement, Publish } from '../mqtt/packet.ts';
 import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import { parseTopicName } from '../mqtt/topic.ts';
@@ -27,7 +26,7 @@ export function publish(state: State, connection: Connection, packet: Publish, n
   state.counters.publishReceived++;
   state.counters.publishBytesReceived += packet.payload.length;
   const topic = connection.aliases.resolve(packet);
-  if (connection.version5) checkForm(packet, rights);
+  if (connection.version5) checkForm(packet, connection.retainAvailable);
   if (qos > 0) {
     if (qos === 2 && session.inbound.holds(packetIdentifier)) {
       // A duplicate: PUBREC again, and nothing below runs twice. [MQTT-4.3.3-10]
@@ -116,8 +115,8 @@ const unknownFailure: StorageFailure = {
 };
 
 /** What 5.0 forbids a client to put into a PUBLISH, beyond its form. [MQTT-3.3.4-6] [MQTT-3.3.2-14] */
-function checkForm(packet: Publish, rights: Rights): void {
-  if (packet.retain && !rights.mayRetain && packet.topic !== TOKEN_TOPIC) {
+function checkForm(packet: Publish, retainAvailable: boolean): void {
+  if (packet.retain && !retainAvailable && packet.topic !== TOKEN_TOPIC) {
     throw new ProtocolViolation(
       ReasonCode.RetainNotSupported,
       'MQTT-3.2.2-14',
@@ -157,6 +156,8 @@ function refusePublish(
   // A 3.x acknowledgement cannot say no: one that promises to keep the message would be a lie.
   const lie = wanting && packet.qos > 0;
   if (!connection.version5 && (lie || state.limits.legacyRefusal === 'close')) {
+    // Sent again, with another token perhaps, it is no duplicate of a message that went somewhere.
+    connection.session?.inbound.release(packet.packetIdentifier);
     return connection.disconnect(reasonCode, detail ?? 'not authorized', now);
   }
   if (connection.version5 && packet.qos === 0 && endsConnection(reasonCode)) {

@@ -252,8 +252,9 @@ export function reauthorize(
     denied('stored-message', delivery.message.topic);
   }
   for (const entry of session.outbound.entries()) {
-    // Past PUBREC the message is with the client already; only the handshake is left.
-    if (entry.released || !mayNot(entry.delivery)) continue;
+    // What was sent over this connection, or is past PUBREC, is with the client already: only the
+    // handshake is left, and its Packet Identifier stays taken until then.
+    if (entry.released || !session.outbound.waits(entry) || !mayNot(entry.delivery)) continue;
     session.outbound.end(entry.packetIdentifier);
     state.counters.inflightMessages--;
     drop(state, session, 'not-authorized', entry.delivery.message.topic);

@@ -21,6 +21,12 @@ import {
   encodeSubscriptionAcknowledgement,
   encodeUnsubscribe,
 } from './control-packets.ts';
+import {
+  checkFlags,
+  peekProtocolVersion,
+  requiredFlags,
+  variableHeaderStart,
+} from './fixed-header.ts';
 import type {
   Auth,
   Connack,
@@ -55,38 +61,13 @@ import {
   checkUnsubscribe,
 } from './strict.ts';
 
-export { encodeAcknowledgement, patchPacketIdentifier, publishHeadLength };
+export { encodeAcknowledgement, patchPacketIdentifier, peekProtocolVersion, publishHeadLength };
 
 /** A Session Expiry Interval that never comes: what Clean Session 0 means in 5.0. */
 const NEVER = 0xffffffff;
 const pingreq: Packet = { type: 'pingreq' };
 const pingresp: Packet = { type: 'pingresp' };
 const reader = new Reader();
-
-/** The fixed header flags by packet type (section 2.1.3), and the statement where a packet has its own. */
-const fixedFlags: readonly (readonly [
-  name: string,
-  flags: number,
-  five?: string,
-  three?: string,
-])[] = [
-  ['', 0],
-  ['CONNECT', 0],
-  ['CONNACK', 0],
-  ['PUBLISH', 0],
-  ['PUBACK', 0],
-  ['PUBREC', 0],
-  ['PUBREL', 2, 'MQTT-3.6.1-1', 'MQTT3-3.6.1-1'],
-  ['PUBCOMP', 0],
-  ['SUBSCRIBE', 2, 'MQTT-3.8.1-1', 'MQTT3-3.8.1-1'],
-  ['SUBACK', 0],
-  ['UNSUBSCRIBE', 2, 'MQTT-3.10.1-1', 'MQTT3-3.10.1-1'],
-  ['UNSUBACK', 0],
-  ['PINGREQ', 0],
-  ['PINGRESP', 0],
-  ['DISCONNECT', 0, 'MQTT-3.14.1-1', 'MQTT3-3.14.1-1'],
-  ['AUTH', 0, 'MQTT-3.15.1-1'],
-];
 
 /**
  * Reads the packet in `bytes` from `start` to `end`, as the Framer cuts them. The payload of a
@@ -101,16 +82,12 @@ export function decode(
   end: number,
   version: ProtocolVersion,
 ): Packet {
+  const position = variableHeaderStart(bytes, start, end, version);
   const first = bytes[start] as number;
-  const position = variableHeader(bytes, start, end, version);
   const type = first >> 4;
   if (type === 3) return decodePublish(first, bytes, position, end, version);
-  if ((first & 15) !== fixedFlags[type]?.[1]) checkFlags(first, version);
+  checkFlags(first, version);
   switch (type) {
-    case 1:
-      return decodeConnect(bytes, start, position, end);
-    case 2:
-      return decodeConnack(bytes, start, position, end, version);
     case 4:
       return decodeAcknowledgement('puback', bytes, position, end, version);
     case 5:
@@ -119,51 +96,13 @@ export function decode(
       return decodeAcknowledgement('pubrel', bytes, position, end, version);
     case 7:
       return decodeAcknowledgement('pubcomp', bytes, position, end, version);
-    case 8:
-      return decodeSubscribe(bytes, start, position, end, version);
-    case 9:
-      return decodeSubscriptionAcknowledgement('suback', bytes, start, position, end, version);
-    case 10:
-      return decodeUnsubscribe(bytes, start, position, end, version);
-    case 11:
-      return decodeSubscriptionAcknowledgement('unsuback', bytes, start, position, end, version);
     case 12:
       return emptyPacket(pingreq, position, end, version);
     case 13:
       return emptyPacket(pingresp, position, end, version);
-    case 14:
-      return decodeDisconnect(bytes, start, position, end, version);
-    case 15:
-      return decodeAuth(bytes, start, position, end, version);
     default:
-      throw malformed(version, '', '', 'packet type 0 is reserved');
+      return decodeRare(type, copyOf(bytes, start, end), position - start, version);
   }
-}
-
-/** The index behind the fixed header, whose Remaining Length must be what `end` says. */
-function variableHeader(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  version: ProtocolVersion,
-): number {
-  let at = start + 1;
-  let byte = bytes[at++] as number;
-  let remaining = byte & 0x7f;
-  for (let shift = 7; byte > 127 && shift < 28; shift += 7) {
-    byte = bytes[at++] as number;
-    remaining |= (byte & 0x7f) << shift;
-  }
-  if (at + remaining === end && byte < 128 && start + 1 < end) return at;
-  throw malformed(version, '', '', 'the Remaining Length is not that of the packet');
-}
-
-/** 3.1 has no use for these flags, and clients of its time set DUP or QoS in them: there they pass. */
-function checkFlags(first: number, version: ProtocolVersion): void {
-  const type = first >> 4;
-  if (version === 3 && type !== 1) return;
-  const [name, , five = 'MQTT-2.1.3-1', three = 'MQTT3-2.2.2-2'] = fixedFlags[type] ?? ['', 0];
-  throw malformed(version, five, three, `${name} has fixed header flags ${first & 15}`);
 }
 
 function emptyPacket(
@@ -176,21 +115,43 @@ function emptyPacket(
   throw malformed(version, '', '', `${packet.type.toUpperCase()} has something in it`);
 }
 
-/**
- * The level byte of the CONNECT in `bytes`, so that even one that is refused is answered in its
- * dialect; undefined where it is cut off before.
- */
-export function peekProtocolVersion(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): number | undefined {
-  let at = start + 1;
-  while (at < end && (bytes[at] as number) > 127) at++;
-  at++;
-  if (at + 2 > end) return undefined;
-  at += 2 + (((bytes[at] as number) << 8) | (bytes[at + 1] as number));
-  return at < end ? bytes[at] : undefined;
+/** A copy that mqtt-packet may point into, with the flags that it insists on. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
+  const frame = Buffer.allocUnsafeSlow(end - start);
+  frame.set(bytes.subarray(start, end));
+  const type = (frame[0] as number) >> 4;
+  frame[0] = (type << 4) | requiredFlags(type);
+  return frame;
+}
+
+/** The packets that mqtt-packet reads. `frame` is one of them, its Variable Header at `position`. */
+function decodeRare(
+  type: number,
+  frame: Buffer,
+  position: number,
+  version: ProtocolVersion,
+): Packet {
+  reader.reset(frame, position, frame.length, version);
+  switch (type) {
+    case 1:
+      return decodeConnect(frame);
+    case 2:
+      return decodeConnack(frame, version);
+    case 8:
+      return decodeSubscribe(frame, version);
+    case 9:
+      return decodeSubscriptionAcknowledgement('suback', frame, version);
+    case 10:
+      return decodeUnsubscribe(frame, version);
+    case 11:
+      return decodeSubscriptionAcknowledgement('unsuback', frame, version);
+    case 14:
+      return decodeDisconnect(frame, version);
+    case 15:
+      return decodeAuth(frame, version);
+    default:
+      throw malformed(version, '', '', 'packet type 0 is reserved');
+  }
 }
 
 /** What mqtt-packet reads in one packet that is known to be sound. Nothing of one stays for the next. */
@@ -213,20 +174,23 @@ function parse<C extends mqttPacket.PacketCmd>(
   throw malformed(version, '', '', failure);
 }
 
-/** A copy that mqtt-packet may point into, with the flags that it insists on. */
-function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
-  const frame = Buffer.allocUnsafeSlow(end - start);
-  frame.set(bytes.subarray(start, end));
-  const first = frame[0] as number;
-  frame[0] = (first & 0xf0) | (fixedFlags[first >> 4]?.[1] ?? 0);
-  return frame;
+/**
+ * Takes `secret` out of the frame that it lies in: mqtt-packet prints what it reads where DEBUG asks
+ * for it, and no token may reach a log.
+ */
+function takeSecret(secret: Uint8Array | undefined): Uint8Array | undefined {
+  if (secret === undefined) return undefined;
+  const taken = Buffer.from(secret);
+  secret.fill(0);
+  return taken;
 }
 
-function decodeConnect(bytes: Uint8Array, start: number, position: number, end: number): Connect {
-  const frame = copyOf(bytes, start, end);
-  const checked = checkConnect(reader.reset(frame, position - start, frame.length, 5));
+function decodeConnect(frame: Buffer): Connect {
+  const checked = checkConnect(reader);
   frame[checked.flagsAt] = checked.flags;
   const { version, properties } = checked;
+  const password = takeSecret(checked.password);
+  const authenticationData = takeSecret(properties.authenticationData);
   const parsed = parse('connect', frame, version);
   const cleanStart = parsed.clean === true;
   const legacyExpiry = cleanStart ? 0 : NEVER;
@@ -237,7 +201,7 @@ function decodeConnect(bytes: Uint8Array, start: number, position: number, end: 
     keepAliveSeconds: parsed.keepalive ?? 0,
     clientIdentifier: parsed.clientId,
     userName: parsed.username,
-    password: parsed.password,
+    password,
     will: parsed.will === undefined ? undefined : willOf(parsed.will, checked.willProperties),
     sessionExpiryInterval: version === 5 ? (properties.sessionExpiryInterval ?? 0) : legacyExpiry,
     receiveMaximum: properties.receiveMaximum ?? 65_535,
@@ -246,7 +210,7 @@ function decodeConnect(bytes: Uint8Array, start: number, position: number, end: 
     requestResponseInformation: properties.requestResponseInformation ?? false,
     requestProblemInformation: properties.requestProblemInformation ?? true,
     authenticationMethod: properties.authenticationMethod,
-    authenticationData: properties.authenticationData,
+    authenticationData,
     userProperties: properties.userProperties,
   };
 }
@@ -263,15 +227,8 @@ function willOf(will: NonNullable<mqttPacket.IConnectPacket['will']>, found: Pro
   };
 }
 
-function decodeConnack(
-  bytes: Uint8Array,
-  start: number,
-  position: number,
-  end: number,
-  version: ProtocolVersion,
-): Connack {
-  const frame = copyOf(bytes, start, end);
-  const found = checkConnack(reader.reset(frame, position - start, frame.length, version));
+function decodeConnack(frame: Buffer, version: ProtocolVersion): Connack {
+  const found = checkConnack(reader);
   const { sessionPresent, reasonCode, returnCode } = parse('connack', frame, version);
   return {
     type: 'connack',
@@ -299,15 +256,8 @@ function decodeConnack(
   };
 }
 
-function decodeSubscribe(
-  bytes: Uint8Array,
-  start: number,
-  position: number,
-  end: number,
-  version: ProtocolVersion,
-): Subscribe {
-  const frame = copyOf(bytes, start, end);
-  const found = checkSubscribe(reader.reset(frame, position - start, frame.length, version));
+function decodeSubscribe(frame: Buffer, version: ProtocolVersion): Subscribe {
+  const found = checkSubscribe(reader);
   const { messageId, subscriptions } = parse('subscribe', frame, version);
   return {
     type: 'subscribe',
@@ -326,14 +276,9 @@ function decodeSubscribe(
 
 function decodeSubscriptionAcknowledgement(
   type: 'suback' | 'unsuback',
-  bytes: Uint8Array,
-  start: number,
-  position: number,
-  end: number,
+  frame: Buffer,
   version: ProtocolVersion,
 ): SubscriptionAcknowledgement {
-  const frame = copyOf(bytes, start, end);
-  reader.reset(frame, position - start, frame.length, version);
   const found = checkSubscriptionAcknowledgement(reader, type);
   const { messageId, granted } = parse(type, frame, version);
   return {
@@ -345,15 +290,8 @@ function decodeSubscriptionAcknowledgement(
   };
 }
 
-function decodeUnsubscribe(
-  bytes: Uint8Array,
-  start: number,
-  position: number,
-  end: number,
-  version: ProtocolVersion,
-): Unsubscribe {
-  const frame = copyOf(bytes, start, end);
-  const found = checkUnsubscribe(reader.reset(frame, position - start, frame.length, version));
+function decodeUnsubscribe(frame: Buffer, version: ProtocolVersion): Unsubscribe {
+  const found = checkUnsubscribe(reader);
   const { messageId, unsubscriptions } = parse('unsubscribe', frame, version);
   return {
     type: 'unsubscribe',
@@ -363,15 +301,8 @@ function decodeUnsubscribe(
   };
 }
 
-function decodeDisconnect(
-  bytes: Uint8Array,
-  start: number,
-  position: number,
-  end: number,
-  version: ProtocolVersion,
-): Disconnect {
-  const frame = copyOf(bytes, start, end);
-  const found = checkDisconnect(reader.reset(frame, position - start, frame.length, version));
+function decodeDisconnect(frame: Buffer, version: ProtocolVersion): Disconnect {
+  const found = checkDisconnect(reader);
   const { reasonCode } = parse('disconnect', frame, version);
   return {
     type: 'disconnect',
@@ -383,21 +314,16 @@ function decodeDisconnect(
   };
 }
 
-function decodeAuth(
-  bytes: Uint8Array,
-  start: number,
-  position: number,
-  end: number,
-  version: ProtocolVersion,
-): Auth {
-  const frame = copyOf(bytes, start, end);
-  const found = checkAuth(reader.reset(frame, position - start, frame.length, version));
-  const { reasonCode } = position === end ? { reasonCode: 0 } : parse('auth', frame, version);
+function decodeAuth(frame: Buffer, version: ProtocolVersion): Auth {
+  const empty = reader.done; // Success, which mqtt-packet takes for a mistake
+  const found = checkAuth(reader);
+  const authenticationData = takeSecret(found.authenticationData);
+  const { reasonCode } = empty ? { reasonCode: 0 } : parse('auth', frame, version);
   return {
     type: 'auth',
     reasonCode: reasonCode as ReasonCode,
     authenticationMethod: found.authenticationMethod,
-    authenticationData: found.authenticationData,
+    authenticationData,
     reasonString: found.reasonString,
     userProperties: found.userProperties,
   };

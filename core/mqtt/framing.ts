@@ -62,6 +62,7 @@ export class Framer {
     if (this.#wanted === 0 && held >= 2) this.#wanted = this.#measure();
     if (this.#wanted === 0 || held < this.#wanted) {
       this.#keepRest(held);
+      this.bytes = NOTHING; // an idle connection holds no chunk
       return false;
     }
     this.bytes = this.#input;

@@ -37,7 +37,7 @@ export const Property = {
 export type Property = (typeof Property)[keyof typeof Property];
 
 /** What carries properties: a packet by its type, or the Will in a CONNECT. */
-export const holders = [
+const holders = [
   'Will',
   'CONNECT',
   'CONNACK',

@@ -89,19 +89,20 @@ export class Reader {
     }
   }
 
-  /** A UTF-8 Encoded String. [MQTT-1.5.4-1] [MQTT-1.5.4-2] */
-  string(field: string): string {
-    const length = this.twoByteInteger(field);
-    this.#need(length, field);
+  /**
+   * A UTF-8 Encoded String. [MQTT-1.5.4-1] [MQTT-1.5.4-2] The statements, where there are such, are
+   * those that want the field to be there.
+   */
+  string(field: string, statement = '', legacy = ''): string {
+    const length = this.#length(field, statement, legacy);
     const start = this.position;
     this.position += length;
     return readString(this.bytes, start, this.position, field, this.version);
   }
 
   /** Binary Data; it points into what is read. */
-  binary(field: string): Uint8Array {
-    const length = this.twoByteInteger(field);
-    this.#need(length, field);
+  binary(field: string, statement = '', legacy = ''): Uint8Array {
+    const length = this.#length(field, statement, legacy);
     const start = this.position;
     this.position += length;
     return this.bytes.subarray(start, this.position);
@@ -115,9 +116,10 @@ export class Reader {
   }
 
   /** Throws where something is left behind the last field of `packet`. */
-  finish(packet: string): void {
+  finish(packet: string, statement = '', legacy = ''): void {
     const left = this.end - this.position;
-    if (left > 0) throw this.malformed('', '', `${left} bytes behind the end of ${packet}`);
+    if (left === 0) return;
+    throw this.malformed(statement, legacy, `${left} bytes behind the end of ${packet}`);
   }
 
   malformed(statement: string, legacy: string, detail: string): ProtocolViolation {
@@ -128,8 +130,16 @@ export class Reader {
     return protocolError(this.version, statement, legacy, detail);
   }
 
-  #need(count: number, field: string): void {
+  /** The length before a string or binary, all of which is there. */
+  #length(field: string, statement: string, legacy: string): number {
+    this.#need(2, field, statement, legacy);
+    const length = this.twoByteInteger(field);
+    this.#need(length, field, statement, legacy);
+    return length;
+  }
+
+  #need(count: number, field: string, statement = '', legacy = ''): void {
     if (this.position + count <= this.end) return;
-    throw this.malformed('', '', `the packet ends within the ${field}`);
+    throw this.malformed(statement, legacy, `the packet ends within the ${field}`);
   }
 }

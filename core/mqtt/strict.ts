@@ -26,6 +26,7 @@ export interface CheckedConnect {
   readonly version: ProtocolVersion;
   readonly properties: Properties;
   readonly willProperties: Properties;
+  readonly password: Uint8Array | undefined;
   /** Where the Connect Flags are, and what they come to once those that 3.1 disregards are cleared. */
   readonly flagsAt: number;
   readonly flags: number;
@@ -43,20 +44,23 @@ export function checkConnect(reader: Reader): CheckedConnect {
   reader.twoByteInteger('Keep Alive');
   const properties = version === 5 ? readProperties(reader, 'CONNECT') : NONE;
   checkAuthentication(reader, properties);
-  reader.string('Client Identifier');
+  reader.string('Client Identifier', 'MQTT-3.1.3-3', 'MQTT3-3.1.3-3');
   let willProperties = NONE;
   if ((flags & WILL) !== 0) {
     if (version === 5) willProperties = readProperties(reader, 'Will');
-    reader.string('Will Topic');
-    reader.binary('Will Payload');
+    reader.string('Will Topic', 'MQTT-3.1.2-9', 'MQTT3-3.1.2-9');
+    reader.binary('Will Payload', 'MQTT-3.1.2-9', 'MQTT3-3.1.2-9');
   }
   // 3.1 lets the flags promise what the payload no longer has: the Remaining Length takes precedence.
   if (version === 3 && reader.done) flags &= ~(USER_NAME | PASSWORD);
-  if ((flags & USER_NAME) !== 0) reader.string('User Name');
+  if ((flags & USER_NAME) !== 0) reader.string('User Name', 'MQTT-3.1.2-17', 'MQTT3-3.1.2-19');
   if (version === 3 && reader.done) flags &= ~PASSWORD;
-  if ((flags & PASSWORD) !== 0) reader.binary('Password');
-  reader.finish('CONNECT');
-  return { version, properties, willProperties, flagsAt, flags };
+  const password =
+    (flags & PASSWORD) === 0
+      ? undefined
+      : reader.binary('Password', 'MQTT-3.1.2-19', 'MQTT3-3.1.2-21');
+  reader.finish('CONNECT', 'MQTT-3.1.4-1', 'MQTT3-3.1.4-1');
+  return { version, properties, willProperties, password, flagsAt, flags };
 }
 
 /** `MQIsdp` at level 3, `MQTT` at 4 or 5; the bridge bit that some brokers set in the level is no level. */

@@ -102,7 +102,12 @@ export function covers(outer: TopicFilter, inner: TopicFilter): boolean {
   for (const [index, level] of wide.entries()) {
     if (level === '#') return true;
     const other = narrow[index];
-    if (other === undefined || other === '#') return false;
+    if (other === undefined) return false;
+    if (other === '#') {
+      // `#` has one topic more than `+/#`, its parent level; but above `#` and `/#` there is none.
+      const parent = narrow.slice(0, index).join('/');
+      return parent === '' && level === '+' && wide[index + 1] === '#';
+    }
     if (level !== '+' && level !== other) return false;
   }
   return wide.length === narrow.length;

@@ -9,7 +9,7 @@
 import type { Socket, SocketHandler, TCPSocketListener } from 'bun';
 import type { Origin } from '../broker/outbox.ts';
 import { canonicalAddress } from './address.ts';
-import type { Certificate } from './certificate.ts';
+import type { TlsMaterial } from './certificate.ts';
 import { type ClientData, clientHandlers } from './client-socket.ts';
 import { ListenError } from './listen-error.ts';
 import { type ProxiedData, type ProxyOptions, proxyHandlers } from './proxy-intake.ts';
@@ -35,7 +35,7 @@ export interface TcpListener {
   readonly hostname: string;
   readonly port: number;
   /** For connections from now on; those that stand keep theirs. Throws where it cannot be used, and changes nothing then. */
-  useCertificate(certificate: Certificate): void;
+  useMaterial(material: TlsMaterial): void;
   /** Accepts no more; connections live on. */
   stop(): void;
 }
@@ -87,8 +87,8 @@ export function listenTcp(options: TcpOptions): TcpListener {
   return {
     hostname: listener.hostname,
     port: listener.port,
-    useCertificate(certificate) {
-      if (tls !== undefined) context = createTlsContext({ ...tls, certificate });
+    useMaterial(material) {
+      if (tls !== undefined) context = createTlsContext({ ...tls, material });
     },
     stop: () => listener.stop(false),
   };

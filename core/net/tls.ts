@@ -11,17 +11,16 @@
  */
 import { createSecureContext } from 'node:tls';
 import type { Socket, SocketHandler } from 'bun';
-import type { Certificate } from './certificate.ts';
+import type { TlsMaterial } from './certificate.ts';
 
 export interface TlsOptions {
-  readonly certificate: Certificate;
+  readonly material: TlsMaterial;
   /**
    * Client certificates: never asked for, asked for and checked where one is given, or required.
-   * They come on top of the token and do not stand in for it.
+   * They come on top of the token and do not stand in for it. Other than `off` needs the material
+   * to have authorities.
    */
   readonly clientCertificates: 'off' | 'optional' | 'required';
-  /** PEM of the authorities that client certificates are checked against; needed unless `off`. */
-  readonly clientAuthorities?: string | undefined;
   /** OpenSSL cipher list for TLS 1.2; Bun's own choice where absent. */
   readonly ciphers?: string | undefined;
 }
@@ -46,9 +45,10 @@ interface UndocumentedSocket {
 }
 
 export function createTlsContext(options: TlsOptions): TlsContext {
+  const [{ cert, key }] = options.material.certificates;
   const context = createSecureContext({
-    cert: options.certificate.cert,
-    key: options.certificate.key,
+    cert,
+    key,
     ...rulesOf(options),
     minVersion: 'TLSv1.2',
   });
@@ -78,10 +78,11 @@ export function upgradeToTls<Data>(
 }
 
 function rulesOf(options: TlsOptions) {
+  const { clientAuthorities } = options.material;
   return {
     requestCert: options.clientCertificates !== 'off',
     rejectUnauthorized: options.clientCertificates === 'required',
-    ...(options.clientAuthorities === undefined ? {} : { ca: options.clientAuthorities }),
+    ...(clientAuthorities === undefined ? {} : { ca: clientAuthorities }),
     ...(options.ciphers === undefined ? {} : { ciphers: options.ciphers }),
   };
 }

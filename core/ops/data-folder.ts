@@ -6,7 +6,7 @@ import { accessSync, constants, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from 'node:path';
 import { StartError } from './lifecycle.ts';
 
-/** Fewest characters of a secret in the file: who can write it can choose it, but not by mistake. */
+/** RFC 7518 section 3.2 asks for as many as the hash has. */
 const SECRET_BYTES = 32;
 
 /** Makes the folder with mode 0700 where it is missing. Throws `StartError` where it cannot be used. */
@@ -24,6 +24,11 @@ export function openDataFolder(path: string): void {
 
 export function secretPath(dataDir: string): string {
   return join(dataDir, 'jwt-secret');
+}
+
+/** The certificate that the first start makes, for clients to trust. */
+export function certificatePath(dataDir: string): string {
+  return join(dataDir, 'tls.crt');
 }
 
 /** The secret that an earlier start made; undefined where there was none. Throws `StartError` where the file is no good. */
@@ -44,17 +49,16 @@ export function readSecret(dataDir: string): string | undefined {
   return secret;
 }
 
-/** The secret in the data folder, made at random with mode 0600 where there is none. */
-export function ensureSecret(dataDir: string): { readonly secret: string; readonly made: boolean } {
+/** The secret in the data folder, made at random with mode 0600 where there is none. Throws `StartError`. */
+export function ensureSecret(dataDir: string): string {
   const known = readSecret(dataDir);
-  if (known !== undefined) return { secret: known, made: false };
-  const secret = crypto
-    .getRandomValues(new Uint8Array(SECRET_BYTES))
-    .toBase64({ alphabet: 'base64url' });
+  if (known !== undefined) return known;
+  const bytes = crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
+  const secret = bytes.toBase64({ alphabet: 'base64url' });
   try {
     writeFileSync(secretPath(dataDir), `${secret}\n`, { mode: 0o600, flag: 'wx' });
   } catch (error) {
     throw new StartError(`${secretPath(dataDir)} cannot be written: ${(error as Error).message}`);
   }
-  return { secret, made: true };
+  return secret;
 }

@@ -19,20 +19,20 @@ export function observe(log: Log): (event: BrokerEvent) => void {
           ...who,
           reason: reasonName(event.reasonCode),
           by: event.by,
-          detail: event.detail,
+          detail: event.detail || undefined,
         });
       case 'refused':
         return log.warn('refused', {
           ...who,
           reason: reasonName(event.reasonCode),
-          detail: event.detail,
+          detail: event.detail || undefined,
         });
       case 'violation':
         return log.warn('protocol violation', {
           ...who,
           reason: reasonName(event.reasonCode),
           statement: event.statement,
-          detail: event.detail,
+          detail: event.detail || undefined,
         });
       case 'denied':
         return log.warn('denied', { ...who, reason: event.action, topic: event.topic });

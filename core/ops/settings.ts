@@ -6,6 +6,7 @@
  */
 import { defaultVerifierOptions } from '../auth/token.ts';
 import { defaultLimits, type Limits } from '../broker/limits.ts';
+import { AddressList } from '../net/address.ts';
 import {
   choice,
   flag,
@@ -22,6 +23,18 @@ const DAY_MS = 24 * 3600_000;
 const MEBIBYTE = 1024 * 1024;
 const TEBIBYTE = MEBIBYTE * MEBIBYTE;
 
+function isAddressBlock(written: string): boolean {
+  try {
+    return new AddressList([written]).size === 1;
+  } catch {
+    return false;
+  }
+}
+
+function isOrigin(written: string): boolean {
+  return written === '*' || URL.parse(written)?.origin === written;
+}
+
 const listeners = {
   host: text('0.0.0.0', 'Address that every listener binds to; `::` for IPv6 and IPv4'),
   mqttsPort: integer(8_883, 0, 65_535, 'Port for MQTT over TLS; 0 turns it off'),
@@ -37,6 +50,47 @@ const listeners = {
     65_535,
     'Port for HTTPS: MQTT over WebSocket at /mqtt, /health, /ready, /metrics; 0 turns it off',
   ),
+};
+
+const transport = {
+  proxyProtocol: flag(
+    false,
+    'Whether every connection to the MQTT ports begins with a PROXY protocol header, v1 or v2',
+  ),
+  proxyTrusted: list(
+    'Proxies that may send such a header; others are refused',
+    'a list of addresses and blocks such as 10.0.0.0/8, with commas between them',
+    isAddressBlock,
+  ),
+  allowedOrigins: list(
+    'Origins of web pages that may open a WebSocket, such as https://app.example.com; not set: those of no page',
+    'a list of origins such as https://app.example.com, with commas between them',
+    isOrigin,
+  ),
+  tcpKeepAliveSeconds: integer(
+    60,
+    0,
+    86_400,
+    'Idle time before the system probes whether a peer is still there; 0 turns it off',
+  ),
+};
+
+const tls = {
+  tlsCert: list(
+    'PEM file with the certificate and its chain; several, with commas between them, where HTTPS serves several names. Not set: a self-signed one is made in DATA_DIR',
+    'a list of paths with commas between them',
+  ),
+  tlsKey: list(
+    'PEM file with the private key, as many as in TLS_CERT and in their order',
+    'a list of paths with commas between them',
+  ),
+  tlsClientCert: choice(
+    'off',
+    ['off', 'optional', 'required'],
+    'Whether MQTT clients are asked for a certificate beside the token',
+  ),
+  tlsClientCa: optional('PEM file with the authorities of client certificates', 'a path'),
+  tlsCiphers: optional('OpenSSL cipher list for TLS 1.2; not set: the choice of the runtime'),
 };
 
 const folders = {
@@ -261,6 +315,8 @@ const operation = {
 /** In the order of the docs page. */
 export const sections = {
   Listeners: listeners,
+  TLS: tls,
+  Transport: transport,
   Folders: folders,
   Tokens: tokens,
   Rights: rights,
@@ -268,7 +324,16 @@ export const sections = {
   Operation: operation,
 };
 
-export const settings = { ...listeners, ...folders, ...tokens, ...rights, ...limits, ...operation };
+export const settings = {
+  ...listeners,
+  ...tls,
+  ...transport,
+  ...folders,
+  ...tokens,
+  ...rights,
+  ...limits,
+  ...operation,
+};
 
 export type SettingKey = keyof typeof settings;
 export type Config = { readonly [K in SettingKey]: (typeof settings)[K]['initial'] };

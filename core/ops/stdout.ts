@@ -61,12 +61,17 @@ export class StreamSink implements Sink {
   }
 }
 
-export function stdoutSink(format: 'auto' | 'json' | 'pretty'): Sink {
-  const terminal = process.stdout.isTTY === true;
-  const colour = terminal && process.env.NO_COLOR === undefined;
-  const pretty = format === 'pretty' || (format === 'auto' && terminal);
+type Format = 'auto' | 'json' | 'pretty';
+
+/** Whether the log is for people. */
+export function isPretty(format: Format): boolean {
+  return format === 'pretty' || (format === 'auto' && process.stdout.isTTY === true);
+}
+
+export function stdoutSink(format: Format): Sink {
+  const colour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
   return new StreamSink(
     process.stdout,
-    pretty ? (record) => formatPretty(record, colour) : formatJson,
+    isPretty(format) ? (record) => formatPretty(record, colour) : formatJson,
   );
 }

@@ -110,6 +110,11 @@ export class Outbound<D> {
     return entry;
   }
 
+  /** Whether it was sent before this connection, and not again on it. */
+  waits(entry: Inflight<D>): boolean {
+    return this.#unsent.includes(entry);
+  }
+
   /** What is in flight, oldest first. */
   entries(): Inflight<D>[] {
     return this.#inflight === undefined ? [] : [...this.#inflight.values()];

@@ -87,6 +87,14 @@ describe('a key set', () => {
     expect(await find('rsa-1', nowMs + 11 * minute)).toBe('unknown');
   });
 
+  test('that was fetched while the clock was ahead does not pass for fresh until then', async () => {
+    await using server = new KeyServer();
+    const { find } = keysAt(server);
+    expect(await find('rsa-1', nowMs + 24 * hour)).toBe('found');
+    expect(await find('rsa-1', nowMs)).toBe('found');
+    expect(server.count).toBe(2);
+  });
+
   test('that is empty is taken at its word', async () => {
     await using server = new KeyServer();
     const { find } = keysAt(server);

@@ -1,15 +1,18 @@
 import { describe, expect, test } from 'bun:test';
 import { RefusedTokens } from '../../core/auth/refused-tokens.ts';
 import {
+  jwk,
   KeyServer,
   mintFor,
   mintRs256,
   nowMs,
   nowSeconds,
+  otherRsa,
   secretIssuer,
   verifierOf,
 } from './tokens.ts';
 
+const hour = 3_600_000;
 const expired = { kind: 'refuse', detail: 'token expired' };
 
 describe('a token that a client presents again and again', () => {
@@ -24,13 +27,20 @@ describe('a token that a client presents again and again', () => {
 
   test('is remembered as badly signed only where keys never change', async () => {
     await using server = new KeyServer();
-    const token = mintRs256({ header: { alg: 'RS256', kid: 'ec-1' } });
-    const remote = { ...secretIssuer, secrets: [], jwksUrl: server.origin };
-    const changing = verifierOf([remote]);
-    expect((await changing.verify(token, nowMs)).kind).toBe('refuse');
-    const keys = [{ ...(await import('./tokens.ts')).publishedKeys[0], kid: 'ec-1' }];
-    server.answer = () => Response.json({ keys });
-    expect((await changing.verify(token, nowMs + 60_000)).kind).toBe('accept');
+    const token = mintRs256({}, otherRsa.privateKey);
+    const changing = verifierOf([{ ...secretIssuer, secrets: [], jwksUrl: server.origin }]);
+    expect(await changing.verify(token, nowMs)).toMatchObject({ detail: 'bad signature' });
+    server.answer = () => Response.json({ keys: [jwk(otherRsa.publicKey, { kid: 'rsa-1' })] });
+    expect((await changing.verify(token, nowMs + hour / 2)).kind).toBe('accept');
+  });
+
+  test('is answered without a look at the keys', async () => {
+    await using server = new KeyServer();
+    const verifier = verifierOf([{ ...secretIssuer, secrets: [], jwksUrl: server.origin }]);
+    const token = mintRs256({ claims: { sub: '1', exp: nowSeconds } });
+    expect(await verifier.verify(token, nowMs)).toMatchObject(expired);
+    expect(await verifier.verify(token, nowMs + hour)).toMatchObject(expired);
+    expect(server.count).toBe(1);
   });
 
   test('takes the place of the one that was of no use for longest', () => {

@@ -90,6 +90,29 @@ describe('golden bytes', () => {
   });
 });
 
+describe('secrets', () => {
+  const connect = hex`10 28 0004 'MQTT' 05 c2 003c 10 15 0003 'JWT' 16 0007 'secret1' 0000 0000 0007 'secret2'`;
+  const auth = hex`f0 12 19 10 15 0003 'JWT' 16 0007 'secret1'`;
+
+  test('mqtt-packet, which prints what it reads under DEBUG, never sees a token', () => {
+    const decoded = `
+      const { decode } = await import('./core/mqtt/codec.ts');
+      for (const bytes of ['${connect.toString('hex')}', '${auth.toString('hex')}']) {
+        const packet = decode(Buffer.from(bytes, 'hex'), 0, bytes.length / 2, 5);
+        console.log(packet.type, String(packet.password), String(packet.authenticationData));
+      }`;
+    const { stdout, stderr } = Bun.spawnSync([process.execPath, '-e', decoded], {
+      cwd: `${import.meta.dir}/../..`,
+      env: { ...process.env, DEBUG: '*', DEBUG_COLORS: 'no' },
+    });
+    expect(stdout.toString()).toBe('connect secret2 secret1\nauth undefined secret1\n');
+    const printed = stderr.toString();
+    expect(printed).toContain('mqtt-packet:parser _parseConnect');
+    expect(printed).not.toContain('secret');
+    expect(printed).not.toContain('73 65 63 72 65 74'); // the same in hexadecimal
+  });
+});
+
 describe('what is read in more than one form', () => {
   const forms: readonly [string, Buffer, ProtocolVersion, object][] = [
     [

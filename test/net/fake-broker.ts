@@ -64,6 +64,10 @@ export class FakeBroker implements Broker {
     return undefined;
   }
 
+  declares(): boolean {
+    return false;
+  }
+
   handles(): void {}
 
   passed(now: Millis): void {

@@ -1,0 +1,89 @@
+/**
+ * Finds the command that was asked for and runs it. Commands are loaded only when they run, so that
+ * the broker does not carry the client's code.
+ */
+import { StartError } from '../ops/lifecycle.ts';
+import { programVersion } from '../ops/version.ts';
+import { type Command, readArguments, UsageError } from './arguments.ts';
+import { helpOfCommand, helpOfProgram } from './help.ts';
+
+export interface Entry {
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+export const commands: { readonly [name: string]: Entry } = {
+  serve: {
+    summary: 'run the broker (what happens without a command)',
+    load: async () => (await import('./serve.ts')).serve,
+  },
+  token: {
+    summary: 'mint a development token',
+    load: async () => (await import('./token.ts')).token,
+  },
+  pub: {
+    summary: 'publish a message',
+    load: async () => (await import('./pub.ts')).pub,
+  },
+  sub: {
+    summary: 'subscribe, and print what comes',
+    load: async () => (await import('./sub.ts')).sub,
+  },
+  config: {
+    summary: 'print every setting, its value and where it came from',
+    load: async () => (await import('./config.ts')).config,
+  },
+  health: {
+    summary: 'ask the broker on this machine whether it is well, for container health checks',
+    load: async () => (await import('./health.ts')).health,
+  },
+};
+
+/** Runs `bellhop <written…>` and resolves to its exit code: 0, 1 for a failure, 2 for a usage error. */
+export async function runCommandLine(written: readonly string[]): Promise<number> {
+  try {
+    return await run(written);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(`bellhop: ${error.message} (see bellhop --help)\n`);
+      return 2;
+    }
+    if (error instanceof StartError) {
+      process.stderr.write(`bellhop: ${error.message}\n`);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+async function run(written: readonly string[]): Promise<number> {
+  const [first, ...rest] = written;
+  if (first === '--version' || first === '-V') return print(`bellhop ${programVersion()}\n`);
+  if (first === '--help' || first === '-h') return print(helpOfProgram(commands));
+  if (first === 'help') return help(rest);
+  if (first === undefined || first.startsWith('-')) return runCommand('serve', written);
+  return runCommand(first, rest);
+}
+
+async function runCommand(name: string, written: readonly string[]): Promise<number> {
+  if (written.includes('--help') || written.includes('-h')) return help([name]);
+  const command = await entryOf(name).load();
+  return command.run(readArguments(written, command.options));
+}
+
+async function help([name, ...more]: readonly string[]): Promise<number> {
+  if (more.length > 0) throw new UsageError('help takes the name of one command');
+  if (name === undefined) return print(helpOfProgram(commands));
+  return print(helpOfCommand(name, await entryOf(name).load()));
+}
+
+function entryOf(name: string): Entry {
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (entry === undefined) throw new UsageError(`there is no command ${JSON.stringify(name)}`);
+  return entry;
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}

@@ -1,0 +1,110 @@
+/**
+ * Puts the parts together, in the order in which they need each other: data folder, keys and policy,
+ * certificates, broker and turn, plugins, listeners. Listeners come last, so that nobody is let in
+ * before all stands; what cannot open throws a `StartError`, and what is open by then is closed.
+ */
+import { randomUUID } from 'node:crypto';
+import { issuerWarnings } from '../auth/issuers.ts';
+import type { KeyEvent } from '../auth/jwks.ts';
+import { defaultPolicy, loadPolicy, PolicyProblem } from '../auth/policy.ts';
+import type { Policy } from '../auth/rights.ts';
+import { createVerifier, type Verifier } from '../auth/token.ts';
+import { createBroker } from '../broker/broker.ts';
+import { Turn } from '../net/turn.ts';
+import { ensureSecret, openDataFolder } from './data-folder.ts';
+import { needsOwnSecret, verifierOptions } from './identity.ts';
+import { type Lifecycle, StartError, within } from './lifecycle.ts';
+import { openListeners } from './listeners.ts';
+import type { Log } from './log.ts';
+import { observe } from './observe.ts';
+import { type Config, limitsOf } from './settings.ts';
+import { openTls } from './tls-files.ts';
+import { version } from './version.ts';
+
+export interface Service {
+  /** Whether tokens are checked against a secret that was made here: nobody has configured where they come from. */
+  readonly hasOwnSecret: boolean;
+  /** Reads certificates anew. Never rejects: where that fails, those in use stay. */
+  reload(): Promise<void>;
+  /** Accepts no more, ends every connection in good order; tells whether all were gone in time. */
+  drain(timeoutMs: number): Promise<boolean>;
+}
+
+/** Throws `StartError`; what it opened by then is for `lifecycle` to close. */
+export async function openService(
+  config: Config,
+  log: Log,
+  lifecycle: Lifecycle,
+): Promise<Service> {
+  const { mqttsPort, mqttPort, httpsPort } = config;
+  if (mqttsPort + mqttPort + httpsPort === 0) {
+    throw new StartError(
+      'there is nothing to listen on: MQTTS_PORT, MQTT_PORT and HTTPS_PORT are 0',
+    );
+  }
+  openDataFolder(config.dataDir);
+  const ownSecret = needsOwnSecret(config) ? ensureSecret(config.dataDir) : undefined;
+  const verifier = openVerifier(config, ownSecret, log);
+  const policy = await openPolicy(config);
+  const tls = mqttsPort + httpsPort > 0 ? await openTls(config) : undefined;
+  const turn = await lifecycle.open(
+    'connections',
+    () => openTurn(config, policy, verifier, log),
+    (part) => part.stop(),
+  );
+  const listeners = await openListeners(config, turn, tls, log, lifecycle);
+  // A key server that is down is no reason not to start; the first token that needs it asks again.
+  void verifier.prefetch(Date.now());
+  return {
+    hasOwnSecret: ownSecret !== undefined,
+    reload: () => listeners.reload(),
+    drain: (timeoutMs) => {
+      listeners.stop();
+      turn.shutDown();
+      return within(timeoutMs, turn.empty());
+    },
+  };
+}
+
+function openTurn(config: Config, policy: Policy, verifier: Verifier, log: Log): Turn {
+  return new Turn({
+    broker: (outbox) =>
+      createBroker({
+        outbox,
+        policy,
+        version,
+        limits: limitsOf(config),
+        assignClientIdentifier: () => `auto-${randomUUID()}`,
+        startedAt: Date.now(),
+      }),
+    verify: (token, wallMs) => verifier.verify(token, wallMs),
+    handle: () => {},
+    forward: () => {},
+    report: observe(log),
+  });
+}
+
+function openVerifier(config: Config, ownSecret: string | undefined, log: Log): Verifier {
+  const options = verifierOptions(config, ownSecret);
+  const report = (event: KeyEvent): void => {
+    if (event.kind === 'keys-fetched')
+      log.info('keys fetched', { url: event.url, keys: event.keys });
+    else log.warn('keys could not be fetched', { url: event.url, detail: event.detail });
+  };
+  for (const warning of issuerWarnings(options.issuers)) log.warn(warning);
+  try {
+    return createVerifier(options, report);
+  } catch (error) {
+    throw new StartError(`JWT_ISSUER, JWT_JWKS_URL: ${(error as Error).message}`);
+  }
+}
+
+async function openPolicy(config: Config): Promise<Policy> {
+  if (config.policyFile === undefined) return defaultPolicy(config.userTopicSeparator);
+  try {
+    return await loadPolicy(config.policyFile, config.userTopicSeparator);
+  } catch (error) {
+    if (error instanceof PolicyProblem) throw new StartError(`POLICY_FILE: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,5 @@
+#!/usr/bin/env bun
+/** Bellhop: finds the command that was asked for and runs it. */
+import { runCommandLine } from './core/cli/command-line.ts';
+
+process.exitCode = await runCommandLine(process.argv.slice(2));
