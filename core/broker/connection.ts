@@ -225,8 +225,10 @@ export class Connection implements Due {
     }
     const level = peekProtocolVersion(bytes, start, end);
     if (level !== undefined) {
-      // A refusal of a level that nobody speaks yet is put in the newest words that we have.
-      this.protocolVersion = level >= 5 ? 5 : level === 3 ? 3 : 4;
+      // A refusal of a level that nobody speaks yet is put in the newest words that we have. The top
+      // bit is that of bridges of some brokers, which understand the refusal in their own words.
+      const spoken = level & 0x7f;
+      this.protocolVersion = spoken >= 5 ? 5 : spoken === 3 ? 3 : 4;
       this.introduced = true;
     }
     const packet = decode(bytes, start, end, this.protocolVersion);

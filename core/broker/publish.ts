@@ -30,6 +30,7 @@ export function publish(state: State, connection: Connection, packet: Publish, n
   if (qos > 0) {
     if (qos === 2 && session.inbound.holds(packetIdentifier)) {
       // A duplicate: PUBREC again, and nothing below runs twice. [MQTT-4.3.3-10]
+      session.inbound.begin(packetIdentifier, qos);
       const { kept } = state.ledger;
       return acknowledge(
         state,
@@ -44,7 +45,7 @@ export function publish(state: State, connection: Connection, packet: Publish, n
     if (connection.version5 && session.inbound.outstanding >= state.limits.receiveMaximum) {
       throw new ProtocolViolation(
         ReasonCode.ReceiveMaximumExceeded,
-        'MQTT-3.3.4-8',
+        'MQTT-3.3.4-7',
         `more than ${state.limits.receiveMaximum} messages unacknowledged`,
       );
     }

@@ -74,7 +74,7 @@ export function endRenewal(
     return connection.disconnect(ReasonCode.NotAuthorized, 'the token is another user’s', now);
   }
   if (result.kind === 'accept') {
-    renew(state, connection, result.identity);
+    renew(state, connection, result.identity, now);
     if (renewal.by === 'publish') {
       acknowledge(state, connection, renewal.qos, renewal.packetIdentifier, ReasonCode.Success);
     } else {
@@ -97,9 +97,9 @@ export function endRenewal(
   connection.proceed(now);
 }
 
-function renew(state: State, connection: Connection, identity: Identity): void {
+function renew(state: State, connection: Connection, identity: Identity, now: Millis): void {
   const rights = connection.authorize(identity);
   if (connection.session !== undefined) {
-    reauthorize(state, connection.session, rights, connection.party);
+    reauthorize(state, connection.session, rights, connection.party, now);
   }
 }

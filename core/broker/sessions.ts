@@ -3,7 +3,7 @@
  * ends, and ended when their Session Expiry Interval has passed (sections 3.1.2.4, 3.1.2.11.2, 4.1).
  */
 import type { Rights } from '../auth/rights.ts';
-import type { Connect } from '../mqtt/packet.ts';
+import type { Connect, QoS } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import { queuedSize } from '../session/queue.ts';
 import { type Delivery, Session, sessionKey } from '../session/session.ts';
@@ -12,7 +12,13 @@ import { deliver } from './deliver.ts';
 import { drop, finish } from './delivery.ts';
 import type { Millis, Party } from './outbox.ts';
 import type { Publication } from './publication.ts';
-import { type ClientSession, type Due, partyOf, type State } from './state.ts';
+import {
+  type ClientSession,
+  type ClientSubscription,
+  type Due,
+  partyOf,
+  type State,
+} from './state.ts';
 import { keepSubscription, removeSubscription, setStanding } from './subscribe.ts';
 import { resumeWill, sessionEndsWill, startWill } from './will.ts';
 
@@ -91,7 +97,7 @@ export function attach(
   if (sessionPresent) {
     resumeWill(state, session); // [MQTT-3.1.3-9]
     if (connection.rights !== undefined) {
-      reauthorize(state, session, connection.rights, connection.party);
+      reauthorize(state, session, connection.rights, connection.party, now);
     }
   }
   return { session, sessionPresent };
@@ -191,31 +197,35 @@ function keepSession(state: State, session: ClientSession): void {
   });
 }
 
-/** Hands `delivery` to another member; one that is away takes it only where `session` has ended. */
+/**
+ * Hands `delivery` to another member of its group that may have it; one that is away takes it only
+ * where `session` can keep it no longer. False where there is nobody. One that has expired goes to
+ * nobody: it is over. [MQTT-3.3.2-5]
+ */
 function offer(
   state: State,
   session: ClientSession,
   delivery: Delivery<Connection>,
-  ended: boolean,
+  toAway: boolean,
   now: Millis,
 ): boolean {
-  const member =
-    delivery.group?.pick((other) => other.session.link !== undefined) ??
-    (ended ? delivery.group?.pick((other) => other.session !== session) : undefined);
-  if (member === undefined || delivery.group === undefined) return false;
-  const qos = Math.min(delivery.message.qos, member.maximumQoS) as 0 | 1 | 2;
-  const identifiers = member.identifier === 0 ? undefined : [member.identifier];
+  const { group } = delivery;
+  if (group === undefined) return false;
   const publication = delivery.message as Publication;
-  deliver(
-    state,
-    member.session,
-    publication,
-    qos,
-    delivery.retain,
-    identifiers,
-    delivery.group,
-    now,
-  );
+  if (publication.expired(now)) {
+    drop(state, session, 'expired', publication.topic);
+    return true;
+  }
+  const mayHave = (other: ClientSubscription): boolean =>
+    other.session !== session && other.standing <= publication.reach;
+  const member =
+    group.pick((other) => mayHave(other) && other.session.link !== undefined) ??
+    (toAway ? group.pick(mayHave) : undefined);
+  if (member === undefined) return false;
+  const qos = Math.min(publication.qos, member.maximumQoS) as QoS;
+  const retain = member.retainAsPublished && publication.retain;
+  const identifiers = member.identifier === 0 ? undefined : [member.identifier];
+  deliver(state, member.session, publication, qos, retain, identifiers, group, now);
   return true;
 }
 
@@ -229,6 +239,7 @@ export function reauthorize(
   session: ClientSession,
   rights: Rights,
   party: Party,
+  now: Millis,
 ): void {
   const denied = (action: 'stored-subscription' | 'stored-message', topic: string): void => {
     state.outbox.report({ kind: 'denied', party, action, topic });
@@ -247,8 +258,10 @@ export function reauthorize(
     !rights.mayReceive(delivery.message.topic, delivery.message.reach);
   for (const delivery of session.queue.removeWhere(mayNot)) {
     state.counters.queuedMessages--;
-    drop(state, session, 'not-authorized', delivery.message.topic);
+    const taken = offer(state, session, delivery, true, now);
     finish(state, session, delivery);
+    if (taken) continue;
+    drop(state, session, 'not-authorized', delivery.message.topic);
     denied('stored-message', delivery.message.topic);
   }
   for (const entry of session.outbound.entries()) {
@@ -257,8 +270,11 @@ export function reauthorize(
     if (entry.released || !session.outbound.waits(entry) || !mayNot(entry.delivery)) continue;
     session.outbound.end(entry.packetIdentifier);
     state.counters.inflightMessages--;
-    drop(state, session, 'not-authorized', entry.delivery.message.topic);
-    finish(state, session, entry.delivery);
+    const { delivery } = entry;
+    const taken = delivery.qos === 1 && offer(state, session, delivery, true, now);
+    finish(state, session, delivery);
+    if (taken) continue;
+    drop(state, session, 'not-authorized', delivery.message.topic);
     denied('stored-message', entry.delivery.message.topic);
   }
   session.replay = session.replay?.filter((delivery) => !mayNot(delivery));

@@ -22,6 +22,8 @@ export interface NetCounters {
   readonly refused: Record<SocketRefusal, number>;
   /** WebSocket connections closed because they sent text. */
   websocketText: number;
+  /** Closed connections whose socket was cut because the peer did not end its side in time. */
+  cut: number;
   /** Exceptions out of the broker: bugs. */
   faults: number;
   certificateReloads: number;
@@ -38,6 +40,7 @@ export function newNetCounters(): NetCounters {
       number
     >,
     websocketText: 0,
+    cut: 0,
     faults: 0,
     certificateReloads: 0,
     certificateReloadFailures: 0,

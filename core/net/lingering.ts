@@ -16,23 +16,28 @@ export class Lingering {
   #deadlines: number[] = [];
   #first = 0;
   #timer: ReturnType<typeof setTimeout> | undefined = undefined;
-  /** Connections that were cut. */
-  cut = 0;
+  readonly #cut: (link: Link) => void;
+  /** Those whose sockets stand; the list also has some that have ended. */
+  size = 0;
 
-  constructor(timeoutMs: number, maximum: number) {
+  /** `cut` ends a socket, and calls `ended`. */
+  constructor(timeoutMs: number, maximum: number, cut: (link: Link) => void) {
     this.#timeoutMs = timeoutMs;
     this.#maximum = maximum;
-  }
-
-  get size(): number {
-    return this.#links.length - this.#first;
+    this.#cut = cut;
   }
 
   add(link: Link): void {
     this.#links.push(link);
     this.#deadlines.push(performance.now() + this.#timeoutMs);
+    this.size++;
     while (this.size > this.#maximum) this.#cutFirst();
     this.#arm();
+  }
+
+  /** The socket of one of them is gone. */
+  ended(): void {
+    this.size--;
   }
 
   /** Any number may linger, each in its time: all connections end at once. */
@@ -47,15 +52,15 @@ export class Lingering {
   }
 
   #arm(): void {
-    if (this.#timer !== undefined || this.size === 0) return;
-    const deadline = this.#deadlines[this.#first] ?? 0;
+    const deadline = this.#deadlines[this.#first];
+    if (this.#timer !== undefined || deadline === undefined) return;
     this.#timer = setTimeout(this.#passed, Math.max(1, Math.ceil(deadline - performance.now())));
   }
 
   #passed = (): void => {
     this.#timer = undefined;
     const now = performance.now();
-    while (this.size > 0 && (this.#deadlines[this.#first] ?? 0) <= now) this.#cutFirst();
+    while ((this.#deadlines[this.#first] ?? Number.POSITIVE_INFINITY) <= now) this.#cutFirst();
     this.#links.splice(0, this.#first);
     this.#deadlines.splice(0, this.#first);
     this.#first = 0;
@@ -64,9 +69,6 @@ export class Lingering {
 
   #cutFirst(): void {
     const link = this.#links[this.#first++];
-    if (link === undefined || link.state === 'gone') return;
-    this.cut++;
-    link.discard();
-    link.transport.terminate();
+    if (link !== undefined && link.state !== 'gone') this.#cut(link);
   }
 }

@@ -97,6 +97,7 @@ export class Turn implements Outbox {
     this.#lingering = new Lingering(
       options.closeTimeoutMs ?? 5_000,
       options.maximumLingering ?? 1_000,
+      (link) => this.#cut(link),
     );
     this.#alarm = new Alarm(this.clock, this.#wake);
     this.#verdicts = new Verdicts(
@@ -148,6 +149,7 @@ export class Turn implements Outbox {
   lost(link: Link): void {
     if (link.state === 'gone') return;
     const known = link.state === 'open';
+    if (!known) this.#lingering.ended();
     link.state = 'gone';
     link.discard();
     this.#registry.delete(link);
@@ -229,11 +231,6 @@ export class Turn implements Outbox {
   /** Closed connections whose sockets stand. */
   get lingering(): number {
     return this.#lingering.size;
-  }
-
-  /** Closed connections that were cut because they did not end by themselves. */
-  get cut(): number {
-    return this.#lingering.cut;
   }
 
   // What the broker notes down: the Outbox.
@@ -392,6 +389,12 @@ export class Turn implements Outbox {
     if (link.paused) link.transport.resume();
     this.#soil(link);
     this.#lingering.add(link);
+  }
+
+  #cut(link: Link): void {
+    this.counters.cut++;
+    link.transport.terminate();
+    this.lost(link);
   }
 
   #wake = (): void => {

@@ -7,12 +7,18 @@ import type { PacketIdentifier, QoS } from '../mqtt/packet.ts';
 export class Inbound {
   /** QoS 2: received, PUBREC sent or due, PUBREL not seen. */
   #unreleased: Set<PacketIdentifier> | undefined = undefined;
+  /** Those of them that came over an earlier connection alone. */
+  #earlier: Set<PacketIdentifier> | undefined = undefined;
   /** QoS 1: received, PUBACK not sent yet. */
   #unacknowledged = 0;
 
-  /** PUBLISH packets of QoS 1 and 2 that are not completely acknowledged. [MQTT-3.3.4-7] */
+  /**
+   * PUBLISH packets of QoS 1 and 2 that came over this connection and are not completely
+   * acknowledged: the client's quota begins anew with each one (section 4.9). [MQTT-3.3.4-7]
+   */
   get outstanding(): number {
-    return this.#unacknowledged + (this.#unreleased?.size ?? 0);
+    const received = (this.#unreleased?.size ?? 0) - (this.#earlier?.size ?? 0);
+    return this.#unacknowledged + received;
   }
 
   /**
@@ -25,14 +31,19 @@ export class Inbound {
       return true;
     }
     this.#unreleased ??= new Set();
-    if (this.#unreleased.has(packetIdentifier)) return false;
+    if (this.#unreleased.has(packetIdentifier)) {
+      this.#earlier?.delete(packetIdentifier);
+      return false;
+    }
     this.#unreleased.add(packetIdentifier);
     return true;
   }
 
   /** Takes back the identifiers that were in use before a restart. */
   restore(packetIdentifiers: readonly PacketIdentifier[]): void {
-    if (packetIdentifiers.length > 0) this.#unreleased = new Set(packetIdentifiers);
+    if (packetIdentifiers.length === 0) return;
+    this.#unreleased = new Set(packetIdentifiers);
+    this.#earlier = new Set(packetIdentifiers);
   }
 
   /** True while a QoS 2 message holds the identifier. */
@@ -50,11 +61,13 @@ export class Inbound {
    * it is a new message. False where nothing held it. [MQTT-4.3.3-9] [MQTT-4.3.3-11]
    */
   release(packetIdentifier: PacketIdentifier): boolean {
+    this.#earlier?.delete(packetIdentifier);
     return this.#unreleased?.delete(packetIdentifier) ?? false;
   }
 
   /** The connection ended: PUBACKs that were due are not, the client sends those messages again. */
   detach(): void {
     this.#unacknowledged = 0;
+    this.#earlier = this.#unreleased && new Set(this.#unreleased);
   }
 }
