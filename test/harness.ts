@@ -225,6 +225,9 @@ export class Harness {
       },
       verify: (connection, token) => this.#awaitingVerdict.push({ connection, token }),
       handle: (command) => this.handled.push(command),
+      // Without storage: what is kept is in memory alone.
+      keep: () => {},
+      fetch: () => {},
       forward: (message) =>
         this.forwarded.push({ ...message, payload: new Uint8Array(message.payload) }),
       report: (event) => this.events.push(event),

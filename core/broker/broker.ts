@@ -7,12 +7,17 @@ import type { Message } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { TopicFilter, TopicName } from '../mqtt/topic.ts';
 import { checkTopic } from './bounds.ts';
+import type { FetchedDeliveries, MessageNumber, Snapshot } from './changes.ts';
 import { acceptConnect, refuse } from './connect.ts';
 import { Connection } from './connection.ts';
 import { type Counters, count } from './counters.ts';
+import type { StorageFailure } from './ledger.ts';
 import type { ConnectionId, Millis, Origin, Verification } from './outbox.ts';
 import { Publication } from './publication.ts';
+import { fetched } from './pump.ts';
+import { failReceipts, settleReceipts } from './receipts.ts';
 import { endRenewal } from './renewal.ts';
+import { restore } from './restore.ts';
 import { retain } from './retained.ts';
 import { route, submit } from './route.ts';
 import { type BrokerOptions, State } from './state.ts';
@@ -37,6 +42,16 @@ export interface Broker {
   declares(topic: TopicName): boolean;
   /** The topics that plugins handle, in place of those named before: declared commands. */
   handles(topics: readonly TopicFilter[], now: Millis): void;
+  /** The first `count` changes of all that were kept are on disk. */
+  stored(count: number, now: Millis): void;
+  /** Deliveries that were asked for were read from disk. */
+  fetched(result: FetchedDeliveries, now: Millis): void;
+  /** Whether the disk can be written: undefined again once it can. */
+  storage(failure: StorageFailure | undefined, now: Millis): void;
+  /** A plugin is done with a command, by its number. */
+  handled(number: MessageNumber, now: Millis): void;
+  /** What a start found on disk: before anything else, in as many pieces as there are. */
+  restore(snapshot: Snapshot, now: Millis): void;
   /** Deadlines have come due. */
   passed(now: Millis): void;
   /** When `passed` is next wanted. */
@@ -86,13 +101,13 @@ class SansIoBroker implements Broker {
 
   received(id: ConnectionId, bytes: Uint8Array, now: Millis): void {
     this.#state.connections.get(id)?.receive(bytes, now);
-    this.#cutOverrun(now);
+    this.#afterwards(now);
   }
 
   lost(id: ConnectionId, now: Millis): void {
     const connection = this.#state.connections.get(id);
     connection?.over('network', ReasonCode.UnspecifiedError, 'connection lost', now);
-    this.#cutOverrun(now);
+    this.#afterwards(now);
   }
 
   flushed(id: ConnectionId, waitingBytes: number, now: Millis): void {
@@ -112,15 +127,15 @@ class SansIoBroker implements Broker {
         refuse(this.#state, connection, result.reasonCode, result.detail, now);
       }
     }
-    this.#cutOverrun(now);
+    this.#afterwards(now);
   }
 
   arrived(message: Message, now: Millis): void {
-    const publication = adopt(message, message.reach);
+    const publication = Publication.adopt(message, message.reach);
     if (publication.retain) retain(this.#state, publication);
     route(this.#state, publication, undefined, now);
     publication.forgetFrames();
-    this.#cutOverrun(now);
+    this.#afterwards(now);
   }
 
   sent(message: Message, now: Millis): string | undefined {
@@ -128,10 +143,11 @@ class SansIoBroker implements Broker {
     if (topic.startsWith('$')) return `nobody may publish to ${topic}`;
     const unfit = checkTopic(this.#state, topic);
     if (unfit !== undefined) return unfit;
-    const publication = adopt(message, staffReach(topic, this.#state.commands));
+    const publication = Publication.adopt(message, staffReach(topic, this.#state.commands));
     const outcome = submit(this.#state, publication, undefined, now);
-    this.#cutOverrun(now);
-    return outcome === 'refused' ? 'a queue or the store of retained messages is full' : undefined;
+    this.#afterwards(now);
+    if (outcome === 'full') return 'a queue or the store of retained messages is full';
+    return outcome === 'unstorable' ? this.#state.ledger.failure?.detail : undefined;
   }
 
   declares(topic: TopicName): boolean {
@@ -151,11 +167,40 @@ class SansIoBroker implements Broker {
     this.#handled = [...topics];
   }
 
+  stored(position: number, now: Millis): void {
+    const { ledger, waiting } = this.#state;
+    ledger.stored = position;
+    for (const connection of waiting) settleReceipts(this.#state, connection, now);
+    this.#afterwards(now);
+  }
+
+  fetched(result: FetchedDeliveries, now: Millis): void {
+    fetched(this.#state, result, now);
+    this.#afterwards(now);
+  }
+
+  storage(failure: StorageFailure | undefined, now: Millis): void {
+    this.#state.ledger.failure = failure;
+    if (failure === undefined) return;
+    for (const connection of [...this.#state.waiting]) {
+      failReceipts(this.#state, connection, now);
+    }
+    this.#afterwards(now);
+  }
+
+  handled(message: MessageNumber, _now: Millis): void {
+    if (message !== 0) this.#state.ledger.keep({ kind: 'command-done', message });
+  }
+
+  restore(snapshot: Snapshot, now: Millis): void {
+    restore(this.#state, snapshot, now);
+  }
+
   passed(now: Millis): void {
     for (let due = this.#state.deadlines.take(now); due; due = this.#state.deadlines.take(now)) {
       due.due(now);
     }
-    this.#cutOverrun(now);
+    this.#afterwards(now);
   }
 
   nextDeadline(): Millis | undefined {
@@ -169,28 +214,19 @@ class SansIoBroker implements Broker {
     }
   }
 
-  /** Ends the connections whose pending bytes went out of proportion in this turn. */
-  #cutOverrun(now: Millis): void {
-    const { overrun } = this.#state;
-    if (overrun.size === 0) return;
+  /**
+   * What was put off to the end of an input: telling those whose message is done with everywhere, and
+   * ending the connections whose pending bytes went out of proportion.
+   */
+  #afterwards(now: Millis): void {
+    const { overrun, settled } = this.#state;
+    for (const connection of settled) {
+      settled.delete(connection);
+      settleReceipts(this.#state, connection, now);
+    }
     for (const connection of overrun) {
       overrun.delete(connection);
       connection.disconnect(ReasonCode.QuotaExceeded, 'the client reads too slowly', now);
     }
   }
-}
-
-/** A message from outside the core, whose payload is its own. */
-function adopt(message: Message, reach: Message['reach']): Publication {
-  return new Publication(
-    message.topic,
-    message.payload,
-    message.qos,
-    message.retain,
-    message.properties,
-    message.expiresAtMs,
-    message.publisher,
-    reach,
-    true,
-  );
 }

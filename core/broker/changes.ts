@@ -53,7 +53,7 @@ export interface StoredDelivery {
   readonly released: boolean;
 }
 
-/** A Will whose connection has ended and whose delay has not. */
+/** The Will of a stored session, from CONNECT until it is sent or discarded. */
 export interface StoredWill {
   readonly topic: string;
   readonly payload: Uint8Array;
@@ -62,6 +62,9 @@ export interface StoredWill {
   readonly messageExpirySeconds: number | undefined;
   readonly properties: MessageProperties | undefined;
   readonly publisher: Publisher;
+  /** Seconds that it waits once the connection has ended. */
+  readonly delaySeconds: number;
+  /** Infinity while the connection stands: after a crash it counts as ended. */
   readonly dueAtMs: Millis;
   /** What its client's rights are compiled from when it is sent. */
   readonly role: Role;

@@ -15,8 +15,8 @@ import {
 } from '../mqtt/reason-code.ts';
 import type { Connection } from './connection.ts';
 import { count } from './counters.ts';
-import { pump } from './deliver.ts';
 import type { Millis } from './outbox.ts';
+import { pump } from './pump.ts';
 import { attach } from './sessions.ts';
 import type { State } from './state.ts';
 import { WillMessage } from './will.ts';
@@ -127,7 +127,7 @@ export function acceptConnect(
   if (identity.expiresAtMs <= now) {
     return refuse(state, connection, ReasonCode.NotAuthorized, 'token expired', now);
   }
-  const will = packet.will && new WillMessage(state, packet.will, connection.publisher);
+  const will = packet.will && new WillMessage(state, packet.will, connection.publisher, identity);
   const unfit = will?.check(rights, connection.version5);
   if (will !== undefined && unfit !== undefined) {
     if (unfit.reasonCode === ReasonCode.NotAuthorized) {
@@ -152,6 +152,7 @@ export function acceptConnect(
   connection.connectByMs = Number.POSITIVE_INFINITY;
   connection.connectedWithExpiry = packet.sessionExpiryInterval;
   connection.will = will;
+  will?.keep(attached.session, Number.POSITIVE_INFINITY);
   connection.framer.maximumPacketSize = limits.maximumPacketSize;
   connection.aliases.outboundMaximum = Math.min(
     packet.topicAliasMaximum,

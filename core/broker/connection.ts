@@ -18,17 +18,18 @@ import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.t
 import { beginConnect, continueAuthentication, refuse } from './connect.ts';
 import { count } from './counters.ts';
 import type { Deadline } from './deadlines.ts';
-import { acknowledged, completed, received } from './deliver.ts';
+import { acknowledged, completed, received } from './exchange.ts';
 import type { ConnectionId, Millis, Origin, Party } from './outbox.ts';
 import { Outflow } from './outflow.ts';
 import { clientForm, type Form } from './publication.ts';
 import { publish, released } from './publish.ts';
+import { forget, type Receipt } from './receipts.ts';
 import { reauthenticate } from './renewal.ts';
 import { detach } from './sessions.ts';
 import type { ClientSession, Due, State } from './state.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 import { TopicAliases } from './topic-aliases.ts';
-import type { WillMessage } from './will.ts';
+import { discardWill, type WillMessage } from './will.ts';
 
 /**
  * Where a connection stands: no CONNECT yet; enhanced authentication under way; its token being
@@ -79,6 +80,8 @@ export class Connection implements Due {
   lastPacketMs: Millis;
   /** When CONNECT must have been accepted; Infinity once it is. */
   connectByMs: Millis;
+  /** What it is to be told once something is on disk, in order; undefined while nothing waits. */
+  receipts: Receipt[] | undefined = undefined;
   readonly out: Outflow;
   /** How many slow readers this publisher waits for. */
   heldBy = 0;
@@ -171,7 +174,7 @@ export class Connection implements Due {
       case 'pubrec':
         return received(this.state, this, packet, now);
       case 'pubrel':
-        return released(this, packet);
+        return released(this.state, this, packet);
       case 'pubcomp':
         return completed(this.state, this, packet, now);
       case 'subscribe':
@@ -248,7 +251,10 @@ export class Connection implements Due {
       }
       session.expirySeconds = Math.min(interval, this.state.limits.maximumSessionExpirySeconds);
     }
-    if (packet.reasonCode === ReasonCode.Success) this.will = undefined; // [MQTT-3.14.4-3]
+    if (packet.reasonCode === ReasonCode.Success && this.will !== undefined) {
+      this.will = undefined; // [MQTT-3.14.4-3]
+      if (session !== undefined) discardWill(this.state, session);
+    }
     this.state.outbox.close(this.id);
     this.over('client', packet.reasonCode, packet.reasonString ?? '', now);
   }
@@ -304,6 +310,7 @@ export class Connection implements Due {
     this.phase = 'closed';
     state.deadlines.cancel(this.deadline);
     state.connections.delete(this.id);
+    forget(state, this);
     state.counters.connections--;
     const { address } = this.origin;
     const others = (state.connectionsByAddress.get(address) ?? 1) - 1;

@@ -6,6 +6,7 @@ import type { Identity } from '../auth/rights.ts';
 import type { Message, ProtocolVersion } from '../mqtt/packet.ts';
 import type { ReasonCode } from '../mqtt/reason-code.ts';
 import type { TopicFilter } from '../mqtt/topic.ts';
+import type { Change, MessageNumber, Sequence, SessionNumber } from './changes.ts';
 
 /** Milliseconds since the epoch. */
 export type Millis = number;
@@ -24,8 +25,15 @@ export interface Outbox {
   resume(connection: ConnectionId): void;
   /** Check a token; `verified` tells the outcome. */
   verify(connection: ConnectionId, token: string): void;
-  /** A command for the plugins that named its topic. Its payload is good beyond the turn. */
-  handle(command: Message): void;
+  /**
+   * A command for the plugins that named its topic. Its payload is good beyond the turn. `number` is 0
+   * where it is not stored; else `handled` tells when it is done with.
+   */
+  handle(command: Message, number: MessageNumber): void;
+  /** A change that must last; `stored` tells when it does. What it refers to never changes again. */
+  keep(change: Change): void;
+  /** Read deliveries of a session from disk, in order, those behind `after` first; `fetched` brings them. */
+  fetch(session: SessionNumber, after: Sequence, limit: number): void;
   /** A message for the other nodes. Its payload is good only during the turn. */
   forward(message: Message): void;
   /** For the log. Nothing that happens per message in good order is reported. */

@@ -5,8 +5,8 @@
 import { publishHeadLength } from '../mqtt/codec.ts';
 import type { QoS } from '../mqtt/packet.ts';
 import type { Connection } from './connection.ts';
-import { pump } from './deliver.ts';
 import type { Millis } from './outbox.ts';
+import { pump } from './pump.ts';
 
 /** PUBLISH frames from this size on are shared with the outbox rather than copied into it, in bytes. */
 const SHARED_FROM = 2_048;

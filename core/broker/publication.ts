@@ -15,6 +15,7 @@ import type {
   UserProperty,
 } from '../mqtt/packet.ts';
 import type { TopicName } from '../mqtt/topic.ts';
+import type { Connection } from './connection.ts';
 import type { Millis } from './outbox.ts';
 
 /** The user properties that tell a remote handler who said it; clients cannot send names that begin so. */
@@ -46,6 +47,14 @@ export class Publication implements Message {
   readonly expiresAtMs: Millis;
   readonly publisher: Publisher;
   readonly reach: Reach;
+  /** Its number in the ledger; 0 until something that lasts refers to it. */
+  number = 0;
+  /** Deliveries to stored sessions that are not done with. */
+  unfinished = 0;
+  /** Whether it is to last for other reasons than deliveries: retained, or a command. */
+  lasting = false;
+  /** Whose acknowledgement waits until it is on disk, or done with by everybody. */
+  awaitedBy: Connection | undefined = undefined;
   /** True once payload and Correlation Data no longer point into the chunk they came in. */
   #owned: boolean;
   #lastForm = -1;
@@ -73,6 +82,28 @@ export class Publication implements Message {
     this.publisher = publisher;
     this.reach = reach;
     this.#owned = owned;
+  }
+
+  /** A message read from disk, under its number there. */
+  static restore(content: Message, number: number): Publication {
+    const publication = Publication.adopt(content, content.reach);
+    publication.number = number;
+    return publication;
+  }
+
+  /** A message from outside the core, whose payload is its own. */
+  static adopt(message: Message, reach: Reach): Publication {
+    return new Publication(
+      message.topic,
+      message.payload,
+      message.qos,
+      message.retain,
+      message.properties,
+      message.expiresAtMs,
+      message.publisher,
+      reach,
+      true,
+    );
   }
 
   /**

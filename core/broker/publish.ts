@@ -4,16 +4,16 @@
  * `ProtocolViolation`.
  */
 
-import { encodeAcknowledgement } from '../mqtt/codec.ts';
 import type { Acknowledgement, Publish } from '../mqtt/packet.ts';
 import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import { parseTopicName } from '../mqtt/topic.ts';
 import { checkTopic, isUtf8 } from './bounds.ts';
 import type { Connection } from './connection.ts';
 import { count } from './counters.ts';
+import type { StorageFailure } from './ledger.ts';
 import type { Millis } from './outbox.ts';
 import { Publication, withoutStamps } from './publication.ts';
-import { acknowledge } from './receipts.ts';
+import { acknowledge, acknowledgeAfter } from './receipts.ts';
 import { renewByPublish, TOKEN_TOPIC } from './renewal.ts';
 import { submit } from './route.ts';
 import type { State } from './state.ts';
@@ -31,15 +31,16 @@ export function publish(state: State, connection: Connection, packet: Publish, n
     if (qos === 2 && session.inbound.holds(packetIdentifier)) {
       // A duplicate: PUBREC again, and nothing below runs twice. [MQTT-4.3.3-10]
       session.inbound.begin(packetIdentifier, qos);
-      connection.out.write(
-        encodeAcknowledgement(
-          'pubrec',
-          packetIdentifier,
-          ReasonCode.Success,
-          connection.protocolVersion,
-        ),
+      const { kept } = state.ledger;
+      return acknowledge(
+        state,
+        connection,
+        2,
+        packetIdentifier,
+        ReasonCode.Success,
+        undefined,
+        kept,
       );
-      return;
     }
     if (connection.version5 && session.inbound.outstanding >= state.limits.receiveMaximum) {
       throw new ProtocolViolation(
@@ -78,18 +79,41 @@ export function publish(state: State, connection: Connection, packet: Publish, n
     reach,
     false,
   );
+  const { ledger } = state;
+  const before = ledger.kept;
   state.publisher = connection;
   const outcome = submit(state, publication, session, now);
   state.publisher = undefined;
-  if (outcome === 'refused') {
+  if (outcome === 'full') {
     const detail = 'a queue or the store of retained messages is full';
     return refusePublish(state, connection, packet, ReasonCode.QuotaExceeded, detail, now);
   }
-  if (qos > 0) {
-    const code = outcome === 'nobody' ? ReasonCode.NoMatchingSubscribers : ReasonCode.Success;
-    acknowledge(state, connection, qos, packetIdentifier, code);
+  if (outcome === 'unstorable') {
+    const { reasonCode, detail } = ledger.failure ?? unknownFailure;
+    return refusePublish(state, connection, packet, reasonCode, detail, now);
   }
+  if (qos === 0) return;
+  const exactlyOnce = qos === 2 && session.number !== 0;
+  if (exactlyOnce) ledger.keep({ kind: 'received', session: session.number, packetIdentifier });
+  // What it promises is kept by now; where receivers are done with it earlier, so is the promise.
+  const position = ledger.kept > before ? ledger.kept : 0;
+  const mayLeaveEarlier = !exactlyOnce && !publication.lasting && publication.unfinished > 0;
+  acknowledge(
+    state,
+    connection,
+    qos,
+    packetIdentifier,
+    outcome === 'nobody' ? ReasonCode.NoMatchingSubscribers : ReasonCode.Success,
+    undefined,
+    position,
+    mayLeaveEarlier ? publication : undefined,
+  );
 }
+
+const unknownFailure: StorageFailure = {
+  reasonCode: ReasonCode.ImplementationSpecificError,
+  detail: 'cannot be stored now',
+};
 
 /** What 5.0 forbids a client to put into a PUBLISH, beyond its form. [MQTT-3.3.4-6] [MQTT-3.3.2-14] */
 function checkForm(packet: Publish, retainAvailable: boolean): void {
@@ -128,9 +152,12 @@ function refusePublish(
   now: Millis,
 ): void {
   count(state.counters.publishRefused, reasonName(reasonCode));
-  // Want of room is a passing error: acknowledged, the message would be lost. [MQTT3-4.8.0-2]
-  const closes = state.limits.legacyRefusal === 'close' || reasonCode === ReasonCode.QuotaExceeded;
-  if (!connection.version5 && closes) {
+  const wanting =
+    reasonCode === ReasonCode.QuotaExceeded ||
+    reasonCode === ReasonCode.ImplementationSpecificError;
+  // A passing error, and a 3.x acknowledgement cannot say no: the message would be lost. [MQTT3-4.8.0-2]
+  const lie = wanting && packet.qos > 0;
+  if (!connection.version5 && (lie || state.limits.legacyRefusal === 'close')) {
     // Sent again, with another token perhaps, it is no duplicate of a message that went somewhere.
     connection.session?.inbound.release(packet.packetIdentifier);
     return connection.disconnect(reasonCode, detail ?? 'not authorized', now);
@@ -148,11 +175,22 @@ function endsConnection(reasonCode: ReasonCode): boolean {
   );
 }
 
-/** PUBREL came: the exchange is over, and the Packet Identifier free. [MQTT-4.3.3-11] */
-export function released(connection: Connection, packet: Acknowledgement): void {
-  const known = connection.session?.inbound.release(packet.packetIdentifier) ?? false;
-  const code = known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound;
-  connection.out.write(
-    encodeAcknowledgement('pubcomp', packet.packetIdentifier, code, connection.protocolVersion),
+/**
+ * PUBREL came: the exchange is over, and the Packet Identifier free. PUBCOMP waits until that is on
+ * disk: the client uses the identifier for another message then. [MQTT-4.3.3-11]
+ */
+export function released(state: State, connection: Connection, packet: Acknowledgement): void {
+  const { session } = connection;
+  const { packetIdentifier } = packet;
+  const known = session?.inbound.release(packetIdentifier) ?? false;
+  const stored = known && session !== undefined && session.number !== 0;
+  if (stored) state.ledger.keep({ kind: 'freed', session: session.number, packetIdentifier });
+  acknowledgeAfter(
+    state,
+    connection,
+    'pubcomp',
+    packetIdentifier,
+    known ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound,
+    stored ? state.ledger.kept : 0,
   );
 }

@@ -57,15 +57,30 @@ export function retain(state: State, publication: Publication): boolean {
   }
   if (before?.deadline !== undefined) state.deadlines.cancel(before.deadline);
   retained.set(publication.topic, new Retained(state, publication.keep()));
+  if (state.ledger.enabled) {
+    publication.lasting = true;
+    const message = state.ledger.numberOf(publication);
+    state.ledger.keep({ kind: 'retained', topic: publication.topic, message });
+  }
   counters.retainedBytes = bytes;
   counters.retainedMessages = messages;
   return true;
+}
+
+/** Takes back a retained message that a start found on disk. */
+export function restoreRetained(state: State, publication: Publication): void {
+  publication.lasting = true;
+  const kept = new Retained(state, publication);
+  state.retained.set(publication.topic, kept);
+  state.counters.retainedBytes += kept.size;
+  state.counters.retainedMessages++;
 }
 
 function clear(state: State, publication: Publication): void {
   const gone = state.retained.delete(publication.topic);
   if (gone === undefined) return;
   if (gone.deadline !== undefined) state.deadlines.cancel(gone.deadline);
+  state.ledger.keep({ kind: 'cleared', topic: publication.topic });
   state.counters.retainedBytes -= gone.size;
   state.counters.retainedMessages--;
 }
@@ -96,6 +111,7 @@ export function replayRetained(
       qos: Math.min(publication.qos, subscription.maximumQoS) as QoS,
       retain: true, // [MQTT-3.3.1-8]
       subscriptionIdentifiers: list,
+      sequence: 0,
       group: undefined,
     };
     session.replay ??= [];

@@ -4,14 +4,15 @@
  * each subscription that matches.
  */
 import type { QoS } from '../mqtt/packet.ts';
+import type { MessageNumber } from './changes.ts';
 import { deliver, refuses } from './deliver.ts';
 import type { Millis } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import { retain } from './retained.ts';
 import type { ClientGroup, ClientSession, ClientSubscription, State } from './state.ts';
 
-/** What became of a publication: somebody's, nobody's, or refused for want of room. */
-export type Outcome = 'delivered' | 'nobody' | 'refused';
+/** What became of a publication: somebody's, nobody's, or refused because there is no room or no disk. */
+export type Outcome = 'delivered' | 'nobody' | 'full' | 'unstorable';
 
 /** Keeps `publication` where it is to be retained, and hands it to everybody whom it is for. */
 export function submit(
@@ -20,14 +21,14 @@ export function submit(
   from: ClientSession | undefined,
   now: Millis,
 ): Outcome {
-  if (
-    state.limits.queuePolicy === 'refuse' &&
-    publication.qos > 0 &&
-    anyRefuses(state, publication, from)
-  ) {
-    return 'refused';
+  if (state.ledger.failure !== undefined && mustLast(state, publication, from)) return 'unstorable';
+  if (state.limits.queuePolicy === 'refuse' && publication.qos > 0) {
+    const full = isForSome(state, publication, from, (session) =>
+      refuses(state, session, publication),
+    );
+    if (full) return 'full';
   }
-  if (publication.retain && !retain(state, publication)) return 'refused';
+  if (publication.retain && !retain(state, publication)) return 'full';
   const receivers = route(state, publication, from, now);
   state.outbox.forward(publication);
   if (publication.retain) publication.forgetFrames();
@@ -104,9 +105,19 @@ export function route(
   if (state.handled.declares(topic)) {
     receivers++;
     state.counters.commandsHandled++;
-    state.outbox.handle(publication.keep());
+    state.outbox.handle(publication.keep(), keepCommand(state, publication));
   }
   return receivers;
+}
+
+/** A command of QoS 1 or 2 waits on disk for its plugin; returns its number, 0 where it is not kept. */
+function keepCommand(state: State, publication: Publication): MessageNumber {
+  const { ledger } = state;
+  if (publication.qos === 0 || !ledger.enabled) return 0;
+  publication.lasting = true;
+  const message = ledger.numberOf(publication);
+  ledger.keep({ kind: 'command', message });
+  return message;
 }
 
 /** One member of each matching group gets the message: one that can take it now, else one that is away. */
@@ -148,19 +159,37 @@ function isAway(member: ClientSubscription): boolean {
   return member.standing <= reachNow;
 }
 
-/** With the queue policy `refuse`: whether some session that the message is for could neither take nor keep it. */
-function anyRefuses(
+/** Whether an acknowledgement of `publication` would promise that it is on disk (design section 5). */
+function mustLast(
   state: State,
   publication: Publication,
   from: ClientSession | undefined,
 ): boolean {
-  state.subscriptions.match(publication.topic, matched);
-  let full = false;
-  for (const subscription of matched) {
-    if (subscription.standing > publication.reach || subscription.maximumQoS === 0) continue;
-    if (subscription.noLocal && subscription.session === from) continue;
-    if (refuses(state, subscription.session, publication)) full = true;
-  }
-  matched.length = 0;
-  return full;
+  if (publication.retain) return true;
+  if (publication.qos === 0) return false;
+  if (state.handled.declares(publication.topic)) return true;
+  return isForSome(state, publication, from, (session) => session.number !== 0);
+}
+
+/** Whether `publication` is for some session, above QoS 0, that is as `test` says; groups count as a whole. */
+function isForSome(
+  state: State,
+  publication: Publication,
+  from: ClientSession | undefined,
+  test: (session: ClientSession) => boolean,
+): boolean {
+  const { reach, topic } = publication;
+  const held: ClientSubscription[] = [];
+  state.subscriptions.match(topic, held);
+  const single = held.some(
+    (subscription) =>
+      subscription.standing <= reach &&
+      subscription.maximumQoS > 0 &&
+      !(subscription.noLocal && subscription.session === from) &&
+      test(subscription.session),
+  );
+  if (single || state.groups.size === 0) return single;
+  const shared: ClientGroup[] = [];
+  state.groups.match(topic, shared);
+  return shared.some((group) => group.members.every((member) => test(member.session)));
 }

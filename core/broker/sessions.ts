@@ -5,9 +5,11 @@
 import type { Rights } from '../auth/rights.ts';
 import type { Connect, QoS } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
+import { queuedSize } from '../session/queue.ts';
 import { type Delivery, Session, sessionKey } from '../session/session.ts';
 import type { Connection } from './connection.ts';
-import { deliver, drop } from './deliver.ts';
+import { deliver } from './deliver.ts';
+import { drop, finish } from './delivery.ts';
 import type { Millis, Party } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import {
@@ -17,7 +19,7 @@ import {
   partyOf,
   type State,
 } from './state.ts';
-import { removeSubscription, setStanding } from './subscribe.ts';
+import { keepSubscription, removeSubscription, setStanding } from './subscribe.ts';
 import { resumeWill, sessionEndsWill, startWill } from './will.ts';
 
 /** Waits for a detached session's end. */
@@ -35,6 +37,12 @@ class SessionEnd implements Due {
     this.state.outbox.report({ kind: 'session-expired', party: partyOf(this.session) });
     endSession(this.state, this.session, now);
   }
+}
+
+/** Has a session that no connection is attached to end when its time has come. */
+export function awaitEnd(state: State, session: ClientSession): void {
+  const end = state.deadlines.set(session.expiresAtMs, new SessionEnd(state, session));
+  state.sessionEnds.set(session, end);
 }
 
 function cancelEnd(state: State, session: ClientSession): void {
@@ -75,10 +83,14 @@ export function attach(
     session = new Session<Connection>(user, connection.clientIdentifier);
     state.sessions.set(key, session);
     state.counters.sessions++;
+    if (expirySeconds > 0) session.number = state.ledger.nextSession();
+    if (session.number !== 0) state.sessionsByNumber.set(session.number, session);
   }
   session.link = connection;
   session.expirySeconds = expirySeconds;
   session.expiresAtMs = Number.POSITIVE_INFINITY;
+  session.fetchedTo = 0;
+  keepSession(state, session);
   cancelEnd(state, session);
   connection.session = session;
   session.outbound.attach(Math.min(packet.receiveMaximum, state.limits.maximumInflight));
@@ -108,9 +120,10 @@ export function detach(state: State, connection: Connection, now: Millis): void 
     return;
   }
   session.expiresAtMs = now + session.expirySeconds * 1_000;
-  const end = state.deadlines.set(session.expiresAtMs, new SessionEnd(state, session));
-  state.sessionEnds.set(session, end);
+  keepSession(state, session);
+  awaitEnd(state, session);
   handOver(state, session, false, now);
+  if (session.number !== 0) park(state, session);
   startWill(state, connection, session.expirySeconds, now);
 }
 
@@ -121,6 +134,10 @@ export function endSession(state: State, session: ClientSession, now: Millis): v
   state.sessions.delete(key);
   state.counters.sessions--;
   cancelEnd(state, session);
+  if (session.number !== 0) {
+    state.sessionsByNumber.delete(session.number);
+    state.ledger.keep({ kind: 'session-ended', session: session.number });
+  }
   for (const subscription of [...session.subscriptions]) removeSubscription(state, subscription);
   handOver(state, session, true, now);
   state.counters.inflightMessages -= session.outbound.size;
@@ -142,13 +159,42 @@ function handOver(state: State, session: ClientSession, ended: boolean, now: Mil
     if (offer(state, session, delivery, ended, now)) {
       outbound.end(entry.packetIdentifier);
       state.counters.inflightMessages--;
+      finish(state, session, delivery);
     }
   }
-  if (queue.length === 0) return;
+  if (queue.memoryLength === 0) return;
   const moved = queue.removeWhere(
     (delivery) => delivery.group !== undefined && offer(state, session, delivery, ended, now),
   );
   state.counters.queuedMessages -= moved.length;
+  for (const delivery of moved) finish(state, session, delivery);
+}
+
+/** What a stored session has in memory stays on disk alone until its client is back. */
+function park(state: State, session: ClientSession): void {
+  const { outbound, queue } = session;
+  const inflight = outbound.entries();
+  let bytes = 0;
+  for (const { delivery } of inflight) bytes += queuedSize(delivery.message);
+  state.counters.inflightMessages -= inflight.length;
+  state.counters.queuedMessages += inflight.length;
+  outbound.park();
+  queue.park();
+  queue.pushToDisk(inflight.length, bytes);
+}
+
+/** Keeps what the session itself is: whose, and until when. */
+function keepSession(state: State, session: ClientSession): void {
+  if (session.number === 0) return;
+  const { number, user, clientIdentifier, expirySeconds, expiresAtMs } = session;
+  state.ledger.keep({
+    kind: 'session',
+    session: number,
+    user,
+    clientIdentifier,
+    expirySeconds,
+    expiresAtMs,
+  });
 }
 
 /**
@@ -205,13 +251,16 @@ export function reauthorize(
       denied('stored-subscription', subscription.filter);
     } else {
       setStanding(state, subscription, standing, rights.role);
+      keepSubscription(state, subscription);
     }
   }
   const mayNot = (delivery: Delivery<Connection>): boolean =>
     !rights.mayReceive(delivery.message.topic, delivery.message.reach);
   for (const delivery of session.queue.removeWhere(mayNot)) {
     state.counters.queuedMessages--;
-    if (offer(state, session, delivery, true, now)) continue;
+    const taken = offer(state, session, delivery, true, now);
+    finish(state, session, delivery);
+    if (taken) continue;
     drop(state, session, 'not-authorized', delivery.message.topic);
     denied('stored-message', delivery.message.topic);
   }
@@ -221,8 +270,11 @@ export function reauthorize(
     if (entry.released || !session.outbound.waits(entry) || !mayNot(entry.delivery)) continue;
     session.outbound.end(entry.packetIdentifier);
     state.counters.inflightMessages--;
-    if (entry.delivery.qos === 1 && offer(state, session, entry.delivery, true, now)) continue;
-    drop(state, session, 'not-authorized', entry.delivery.message.topic);
+    const { delivery } = entry;
+    const taken = delivery.qos === 1 && offer(state, session, delivery, true, now);
+    finish(state, session, delivery);
+    if (taken) continue;
+    drop(state, session, 'not-authorized', delivery.message.topic);
     denied('stored-message', entry.delivery.message.topic);
   }
   session.replay = session.replay?.filter((delivery) => !mayNot(delivery));

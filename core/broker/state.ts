@@ -8,9 +8,11 @@ import { RetainedTree } from '../routing/retained-tree.ts';
 import type { SharedGroup } from '../routing/shared-group.ts';
 import { SubscriptionTree } from '../routing/subscription-tree.ts';
 import type { Session, Subscription } from '../session/session.ts';
+import type { SessionNumber } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { type Counters, newCounters } from './counters.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
+import { Ledger } from './ledger.ts';
 import type { Limits } from './limits.ts';
 import type { ConnectionId, Millis, Outbox, Party } from './outbox.ts';
 import type { Retained } from './retained.ts';
@@ -34,6 +36,8 @@ export interface BrokerOptions {
   /** For `$SYS/broker/version`. */
   readonly version: string;
   readonly startedAt: Millis;
+  /** Whether there is storage behind `Outbox.keep`; false where all is in memory alone. */
+  readonly durable?: boolean;
 }
 
 export class State {
@@ -49,6 +53,9 @@ export class State {
   readonly connectionsByAddress = new Map<string, number>();
   /** By `sessionKey`. */
   readonly sessions = new Map<string, ClientSession>();
+  /** The stored ones, by their number. */
+  readonly sessionsByNumber = new Map<SessionNumber, ClientSession>();
+  readonly ledger: Ledger;
   readonly subscriptions = new SubscriptionTree<ClientSubscription>();
   readonly groups = new SubscriptionTree<ClientGroup>();
   /** The groups by ShareName and filter, which a `/` keeps apart. */
@@ -64,6 +71,10 @@ export class State {
   readonly commands = new DeclaredCommands();
   /** Connections with so much pending that they end with the turn. */
   readonly overrun = new Set<Connection>();
+  /** Connections that are to be told something once it is on disk. */
+  readonly waiting = new Set<Connection>();
+  /** Those among them whose wait may be over, because receivers are done with a message. */
+  readonly settled = new Set<Connection>();
   /** Whose packet is being worked on: who is slowed down where a reader is too slow. */
   publisher: Connection | undefined = undefined;
   /** Counts publications, so that a session knows whether it was visited for this one. */
@@ -72,6 +83,7 @@ export class State {
 
   constructor(options: BrokerOptions) {
     this.outbox = options.outbox;
+    this.ledger = new Ledger(options.durable ?? false, options.outbox);
     this.limits = options.limits;
     this.policy = options.policy;
     this.assignClientIdentifier = options.assignClientIdentifier;

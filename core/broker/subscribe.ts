@@ -3,7 +3,13 @@
  * refused is not added. A handler's subscription declares a command for as long as it stands.
  */
 import type { Role, Standing } from '../auth/rights.ts';
-import type { Subscribe, SubscriptionRequest, Unsubscribe } from '../mqtt/packet.ts';
+import { encode } from '../mqtt/codec.ts';
+import type {
+  Subscribe,
+  SubscriptionAcknowledgement,
+  SubscriptionRequest,
+  Unsubscribe,
+} from '../mqtt/packet.ts';
 import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import { parseFilterRequest } from '../mqtt/topic.ts';
 import { SharedGroup } from '../routing/shared-group.ts';
@@ -11,8 +17,9 @@ import { Subscription } from '../session/session.ts';
 import { checkTopic } from './bounds.ts';
 import type { Connection } from './connection.ts';
 import { count } from './counters.ts';
-import { pump } from './deliver.ts';
 import type { Millis } from './outbox.ts';
+import { pump } from './pump.ts';
+import { sendAfterAll } from './receipts.ts';
 import { replayRetained } from './retained.ts';
 import type { ClientGroup, ClientSession, ClientSubscription, State } from './state.ts';
 
@@ -34,8 +41,14 @@ export function subscribe(
     reasonCodes.push(code);
   }
   const { packetIdentifier } = packet;
-  connection.writePacket({ type: 'suback', packetIdentifier, reasonCodes });
+  answer(state, connection, { type: 'suback', packetIdentifier, reasonCodes });
   pump(state, session, now);
+}
+
+/** SUBACK and UNSUBACK of a stored session wait until what they say is on disk. */
+function answer(state: State, connection: Connection, packet: SubscriptionAcknowledgement): void {
+  if (connection.session?.number === 0) connection.writePacket(packet);
+  else sendAfterAll(state, connection, encode(packet, connection.protocolVersion));
 }
 
 /** Adds or replaces one subscription, and returns what SUBACK says of it. [MQTT-3.8.4-3] [MQTT-3.9.3-1] */
@@ -73,6 +86,9 @@ function add(
     state.outbox.report({ kind: 'denied', party, action: 'subscribe', topic: topicFilter });
     return ReasonCode.NotAuthorized;
   }
+  if (session.number !== 0 && state.ledger.failure !== undefined) {
+    return state.ledger.failure.reasonCode;
+  }
   let subscription = session.find(filter, shareName);
   const isNew = subscription === undefined;
   if (subscription === undefined) {
@@ -88,11 +104,33 @@ function add(
   subscription.identifier = identifier;
   if (isNew) insert(state, subscription);
   setStanding(state, subscription, standing, rights.role);
+  keepSubscription(state, subscription);
   replayRetained(state, subscription, request.retainHandling, isNew, now);
   return maximumQoS; // the Reason Codes of a grant are the QoS levels
 }
 
-function insert(state: State, subscription: ClientSubscription): void {
+/** Keeps a subscription of a stored session as it is now. */
+export function keepSubscription(state: State, subscription: ClientSubscription): void {
+  const { session, filter, group, maximumQoS, noLocal, retainAsPublished } = subscription;
+  if (session.number === 0) return;
+  const { identifier, standing, declares } = subscription;
+  state.ledger.keep({
+    kind: 'subscribed',
+    session: session.number,
+    subscription: {
+      filter,
+      shareName: group?.shareName ?? '',
+      maximumQoS,
+      noLocal,
+      retainAsPublished,
+      identifier,
+      standing,
+      declares,
+    },
+  });
+}
+
+export function insert(state: State, subscription: ClientSubscription): void {
   const { session, filter, group } = subscription;
   session.subscriptions.push(subscription);
   state.counters.subscriptions++;
@@ -104,7 +142,7 @@ function insert(state: State, subscription: ClientSubscription): void {
   }
 }
 
-function groupFor(
+export function groupFor(
   state: State,
   shareName: string,
   filter: ClientSubscription['filter'],
@@ -142,6 +180,10 @@ export function removeSubscription(state: State, subscription: ClientSubscriptio
   session.subscriptions.splice(index, 1);
   state.counters.subscriptions--;
   if (subscription.declares) state.commands.remove(filter);
+  if (session.number !== 0 && state.sessionsByNumber.has(session.number)) {
+    const shareName = group?.shareName ?? '';
+    state.ledger.keep({ kind: 'unsubscribed', session: session.number, filter, shareName });
+  }
   if (group === undefined) {
     state.subscriptions.remove(filter, subscription);
     return;
@@ -178,5 +220,5 @@ export function unsubscribe(state: State, connection: Connection, packet: Unsubs
     );
   }
   const { packetIdentifier } = packet;
-  connection.writePacket({ type: 'unsuback', packetIdentifier, reasonCodes });
+  answer(state, connection, { type: 'unsuback', packetIdentifier, reasonCodes });
 }

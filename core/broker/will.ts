@@ -3,15 +3,15 @@
  * normal DISCONNECT, after their delay or when the session ends, whichever is first. A Will passes
  * the same rights as any other message, at CONNECT and again when it is sent.
  */
-import type { Rights } from '../auth/rights.ts';
-import type { MessageProperties, Publisher, QoS, Reach, Will } from '../mqtt/packet.ts';
+import { compileRights, type Identity, type Rights } from '../auth/rights.ts';
+import type { MessageProperties, Publisher, QoS, Will } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import { parseTopicName, type TopicName } from '../mqtt/topic.ts';
 import { checkTopic, isUtf8 } from './bounds.ts';
 import type { Connection } from './connection.ts';
 import { count } from './counters.ts';
 import type { Deadline } from './deadlines.ts';
-import type { Millis, Party } from './outbox.ts';
+import type { Millis } from './outbox.ts';
 import { Publication, withoutStamps } from './publication.ts';
 import { submit } from './route.ts';
 import type { ClientSession, Due, State } from './state.ts';
@@ -27,22 +27,22 @@ export class WillMessage implements Due {
   readonly messageExpirySeconds: number | undefined;
   readonly properties: MessageProperties | undefined;
   readonly publisher: Publisher;
-  /** Those of the client when its connection ended. */
-  rights: Rights | undefined = undefined;
-  party: Party | undefined = undefined;
+  /** By whose rights it is sent: as its client had them last. */
+  identity: Pick<Identity, 'user' | 'role' | 'grants'>;
   session: ClientSession | undefined = undefined;
   deadline: Deadline<Due> | undefined = undefined;
 
-  constructor(state: State, will: Will, publisher: Publisher) {
+  constructor(state: State, will: Will, publisher: Publisher, identity: WillMessage['identity']) {
     this.state = state;
     this.topic = will.topic;
-    this.payload = will.payload.slice();
+    this.payload = new Uint8Array(will.payload);
     this.qos = will.qos;
     this.retain = will.retain;
     this.delaySeconds = will.delaySeconds;
     this.messageExpirySeconds = will.messageExpiryInterval;
     this.properties = withoutStamps(will.properties);
     this.publisher = publisher;
+    this.identity = identity;
   }
 
   /** Why CONNECT is refused because of this Will; undefined where it is not. */
@@ -73,33 +73,70 @@ export class WillMessage implements Due {
 
   /** Publishes it, by the rights that its client had last and the commands declared now. */
   send(now: Millis): void {
-    const { state, rights } = this;
+    const { state, publisher, identity } = this;
     const topic = this.topic as TopicName; // by check, before CONNECT was accepted
-    const reach: Reach | undefined = rights?.mayPublish(topic);
-    if (rights === undefined || reach === undefined) {
-      if (this.party !== undefined) {
-        state.outbox.report({ kind: 'denied', party: this.party, action: 'will', topic });
-      }
+    const { clientIdentifier } = publisher;
+    const whole = { ...identity, expiresAtMs: Number.POSITIVE_INFINITY };
+    const rights = compileRights(whole, clientIdentifier, state.policy, state.commands);
+    const reach = rights.mayPublish(topic);
+    if (reach === undefined) {
+      const { user } = identity;
+      const party = { connection: undefined, address: undefined, user, clientIdentifier };
+      state.outbox.report({ kind: 'denied', party, action: 'will', topic });
       count(state.counters.publishRefused, 'NotAuthorized');
-      return;
+    } else {
+      const expirySeconds = this.messageExpirySeconds ?? Number.POSITIVE_INFINITY;
+      const publication = new Publication(
+        topic,
+        this.payload,
+        this.qos,
+        this.retain && rights.mayRetain,
+        this.properties,
+        now + expirySeconds * 1_000,
+        publisher,
+        reach,
+        true,
+      );
+      submit(state, publication, this.session, now);
     }
-    const expiresAtMs =
-      this.messageExpirySeconds === undefined
-        ? Number.POSITIVE_INFINITY
-        : now + this.messageExpirySeconds * 1_000;
-    const publication = new Publication(
-      topic,
-      this.payload,
-      this.qos,
-      this.retain && rights.mayRetain,
-      this.properties,
-      expiresAtMs,
-      this.publisher,
-      reach,
-      true,
-    );
-    submit(state, publication, this.session, now);
+    if (this.session !== undefined) discardWill(state, this.session);
   }
+
+  /** Keeps it with its stored session: due at `dueAtMs`, Infinity while the connection stands. */
+  keep(session: ClientSession, dueAtMs: Millis): void {
+    if (session.number === 0) return;
+    const { topic, payload, qos, retain, delaySeconds, messageExpirySeconds, properties } = this;
+    const { role, grants } = this.identity;
+    const { publisher } = this;
+    this.state.ledger.keep({
+      kind: 'will',
+      session: session.number,
+      will: {
+        topic,
+        payload,
+        qos,
+        retain,
+        delaySeconds,
+        messageExpirySeconds,
+        properties,
+        publisher,
+        dueAtMs,
+        role,
+        grants,
+      },
+    });
+  }
+
+  /** Waits until `dueAtMs`. */
+  wait(session: ClientSession, dueAtMs: Millis): void {
+    this.state.delayedWills.set(session, this);
+    this.deadline = this.state.deadlines.set(dueAtMs, this);
+  }
+}
+
+/** A stored session has no Will any more. */
+export function discardWill(state: State, session: ClientSession): void {
+  if (session.number !== 0) state.ledger.keep({ kind: 'will-gone', session: session.number });
 }
 
 /** The connection ended with its Will still set: it is sent after its delay, at most `withinSeconds`. */
@@ -109,21 +146,23 @@ export function startWill(
   withinSeconds: number,
   now: Millis,
 ): void {
-  const { will, session } = connection;
-  if (will === undefined || session === undefined || state.draining) return;
+  const { will, session, identity } = connection;
+  if (will === undefined || session === undefined || identity === undefined) return;
+  // A broker that shuts down leaves the Wills of stored sessions to its next start.
+  if (state.draining) return;
   connection.will = undefined;
-  will.rights = connection.rights;
-  will.party = connection.party;
+  will.identity = identity;
   will.session = session;
   const delaySeconds = Math.min(will.delaySeconds, withinSeconds);
   if (delaySeconds === 0) return will.send(now);
-  state.delayedWills.set(session, will);
-  will.deadline = state.deadlines.set(now + delaySeconds * 1_000, will);
+  const dueAtMs = now + delaySeconds * 1_000;
+  will.keep(session, dueAtMs);
+  will.wait(session, dueAtMs);
 }
 
 /** The client is back before the delay has passed: the Will is not sent. [MQTT-3.1.3-9] */
 export function resumeWill(state: State, session: ClientSession): void {
-  takeDelayed(state, session);
+  if (takeDelayed(state, session) !== undefined) discardWill(state, session);
 }
 
 /** The session ends before the delay has passed: the Will is sent now. [MQTT-3.1.2-8] */

@@ -10,6 +10,15 @@
  * No note of the Outbox calls back into the broker: what comes of it waits for `settle`.
  */
 import type { Broker } from '../broker/broker.ts';
+import type {
+  Change,
+  FetchedDeliveries,
+  MessageNumber,
+  Sequence,
+  SessionNumber,
+  Snapshot,
+} from '../broker/changes.ts';
+import type { StorageFailure } from '../broker/ledger.ts';
 import type { BrokerEvent, ConnectionId, Millis, Origin, Outbox } from '../broker/outbox.ts';
 import type { Message } from '../mqtt/packet.ts';
 import type { TopicFilter } from '../mqtt/topic.ts';
@@ -26,8 +35,13 @@ export interface TurnOptions {
   /** Makes the broker over this turn's notes: `(outbox) => createBroker({ outbox, … })`. */
   readonly broker: (outbox: Outbox) => Broker;
   readonly verify: Verify;
-  /** Takes a command for the plugins, behind the broker's back: it may call `sent`. */
-  readonly handle: (command: Message) => void;
+  /**
+   * Takes a command for the plugins, behind the broker's back: it may call `sent`, and `handled` where
+   * the number is not 0.
+   */
+  readonly handle: (command: Message, number: MessageNumber) => void;
+  /** Where what must last goes; undefined where all is in memory alone. */
+  readonly storage?: Journal | undefined;
   /** Takes a message for the other nodes; it must not call back. */
   readonly forward: (message: Message) => void;
   /** Takes an event for the log; it must not call back. */
@@ -38,6 +52,14 @@ export interface TurnOptions {
   readonly closeTimeoutMs?: number;
   /** How many closed connections may linger at a time. */
   readonly maximumLingering?: number;
+}
+
+/** The storage as the loop sees it. What comes of it is told through `stored`, `fetched` and `storageStatus`. */
+export interface Journal {
+  keep(change: Change): void;
+  fetch(session: SessionNumber, after: Sequence, limit: number): void;
+  /** The turn is over: what was kept may go. */
+  post(): void;
 }
 
 /** Unwritten bytes of one turn, over all connections, from which on it writes between two of its inputs. */
@@ -64,7 +86,7 @@ export class Turn implements Outbox {
   #unwritten = 0;
   readonly #verdicts: Verdicts;
   readonly #alarm: Alarm;
-  #commands: Message[] = [];
+  #commands: { readonly command: Message; readonly number: MessageNumber }[] = [];
   #whenEmpty: (() => void)[] = [];
 
   constructor(options: TurnOptions) {
@@ -154,6 +176,31 @@ export class Turn implements Outbox {
     this.#guarded((now) => this.broker.handles(topics, now));
   }
 
+  /** The storage has the first `count` changes on disk. */
+  stored(count: number): void {
+    this.#guarded((now) => this.broker.stored(count, now));
+  }
+
+  /** The storage read what was asked for. */
+  fetched(result: FetchedDeliveries): void {
+    this.#guarded((now) => this.broker.fetched(result, now));
+  }
+
+  /** The disk fails, or with undefined works again. */
+  storageStatus(failure: StorageFailure | undefined): void {
+    this.#guarded((now) => this.broker.storage(failure, now));
+  }
+
+  /** What a start found on disk. */
+  restore(snapshot: Snapshot): void {
+    this.#guarded((now) => this.broker.restore(snapshot, now));
+  }
+
+  /** A plugin is done with a command. */
+  handled(number: MessageNumber): void {
+    this.#guarded((now) => this.broker.handled(number, now));
+  }
+
   /** Ends every connection in good order; `empty` tells when the last is gone. */
   shutDown(): void {
     this.#lingering.unbound();
@@ -229,8 +276,16 @@ export class Turn implements Outbox {
     void this.#verdicts.ask(connection, token);
   }
 
-  handle(command: Message): void {
-    this.#commands.push(command);
+  handle(command: Message, number: MessageNumber): void {
+    this.#commands.push({ command, number });
+  }
+
+  keep(change: Change): void {
+    this.#options.storage?.keep(change);
+  }
+
+  fetch(session: SessionNumber, after: Sequence, limit: number): void {
+    this.#options.storage?.fetch(session, after, limit);
   }
 
   forward(message: Message): void {
@@ -258,6 +313,7 @@ export class Turn implements Outbox {
     this.#giveVerdicts();
     this.#handOverCommands();
     this.#write();
+    this.#options.storage?.post();
     this.#begun = false;
     this.#alarm.set(this.broker.nextDeadline());
     this.counters.turnSeconds.observe((performance.now() - this.#begunAt) / 1_000);
@@ -277,9 +333,9 @@ export class Turn implements Outbox {
 
   #handOverCommands(): void {
     if (this.#commands.length === 0) return;
-    for (const command of this.#commands.splice(0)) {
+    for (const { command, number } of this.#commands.splice(0)) {
       try {
-        this.#options.handle(command);
+        this.#options.handle(command, number);
       } catch (error) {
         this.#fault(undefined, error);
       }

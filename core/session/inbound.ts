@@ -39,6 +39,13 @@ export class Inbound {
     return true;
   }
 
+  /** Takes back the identifiers that were in use before a restart. */
+  restore(packetIdentifiers: readonly PacketIdentifier[]): void {
+    if (packetIdentifiers.length === 0) return;
+    this.#unreleased = new Set(packetIdentifiers);
+    this.#earlier = new Set(packetIdentifiers);
+  }
+
   /** True while a QoS 2 message holds the identifier. */
   holds(packetIdentifier: PacketIdentifier): boolean {
     return this.#unreleased?.has(packetIdentifier) ?? false;

@@ -80,6 +80,20 @@ export class Outbound<D> {
     return identifier;
   }
 
+  /** Takes back a message that was in flight before a restart or while the client was away, in order. */
+  restore(packetIdentifier: PacketIdentifier, delivery: D, released: boolean): void {
+    this.#inflight ??= new Map();
+    const entry = { packetIdentifier, delivery, released };
+    this.#inflight.set(packetIdentifier, entry);
+    this.#unsent.push(entry);
+  }
+
+  /** Forgets what is in flight: it is on disk. */
+  park(): void {
+    this.#inflight = undefined;
+    this.#unsent = [];
+  }
+
   get(packetIdentifier: PacketIdentifier): Inflight<D> | undefined {
     return this.#inflight?.get(packetIdentifier);
   }

@@ -1,6 +1,9 @@
 /**
  * Messages that wait for a client: while it is away, or while its Receive Maximum is used up. First
  * in, first out, bounded in count and bytes; what is dropped first is the caller's policy.
+ *
+ * The queue of a stored session has a tail on disk, of which only count and bytes are known here:
+ * once something waits there, whatever is newer waits behind it.
  */
 import type { Message } from '../mqtt/packet.ts';
 
@@ -16,13 +19,27 @@ export class Queue<D extends { readonly message: Message }> {
   #entries: (D | undefined)[] | undefined = undefined;
   #head = 0;
   #bytes = 0;
+  #diskLength = 0;
+  #diskBytes = 0;
+  /** What went to the tail since it was last read from. */
+  #diskLengthSince = 0;
+  #diskBytesSince = 0;
 
+  /** Messages that wait, the tail on disk included. */
   get length(): number {
-    return this.#entries === undefined ? 0 : this.#entries.length - this.#head;
+    return this.memoryLength + this.#diskLength;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + this.#diskBytes;
+  }
+
+  get memoryLength(): number {
+    return this.#entries === undefined ? 0 : this.#entries.length - this.#head;
+  }
+
+  get diskLength(): number {
+    return this.#diskLength;
   }
 
   push(delivery: D): void {
@@ -31,7 +48,7 @@ export class Queue<D extends { readonly message: Message }> {
     this.#bytes += queuedSize(delivery.message);
   }
 
-  /** Removes and returns the oldest; undefined where none waits. */
+  /** Removes and returns the oldest in memory; undefined where none waits there. */
   shift(): D | undefined {
     const entries = this.#entries;
     const delivery = entries?.[this.#head];
@@ -48,15 +65,52 @@ export class Queue<D extends { readonly message: Message }> {
     return delivery;
   }
 
-  /** Removes and returns, in order, those for which `leave` is true. */
+  /** Removes and returns, in order, those in memory for which `leave` is true. */
   removeWhere(leave: (delivery: D) => boolean): D[] {
     const removed: D[] = [];
-    for (let rest = this.length; rest > 0; rest--) {
+    for (let rest = this.memoryLength; rest > 0; rest--) {
       const delivery = this.shift();
       if (delivery === undefined) break;
       if (leave(delivery)) removed.push(delivery);
       else this.push(delivery);
     }
     return removed;
+  }
+
+  /** `count` messages of `bytes` are on disk alone, behind all others. */
+  pushToDisk(count: number, bytes: number): void {
+    this.#diskLength += count;
+    this.#diskBytes += bytes;
+    this.#diskLengthSince += count;
+    this.#diskBytesSince += bytes;
+  }
+
+  /** The oldest on disk is dropped; its size is not known, so the mean stands for it. */
+  dropFromDisk(): void {
+    if (this.#diskLength === 0) return;
+    this.#diskBytes -= this.#diskBytes / this.#diskLength;
+    this.#diskLength--;
+  }
+
+  /** What is in memory stays on disk alone: nobody is there to send it to. */
+  park(): void {
+    const length = this.memoryLength;
+    const bytes = this.#bytes;
+    this.#entries = undefined;
+    this.#head = 0;
+    this.#bytes = 0;
+    this.pushToDisk(length, bytes);
+  }
+
+  /** The tail is about to be read: what goes there from now on may not be in what is read. */
+  reading(): void {
+    this.#diskLengthSince = 0;
+    this.#diskBytesSince = 0;
+  }
+
+  /** `count` messages of `bytes` were read from the tail; unless there are `more`, the rest is known exactly. */
+  read(count: number, bytes: number, more: boolean): void {
+    this.#diskLength = more ? Math.max(1, this.#diskLength - count) : this.#diskLengthSince;
+    this.#diskBytes = more ? Math.max(0, this.#diskBytes - bytes) : this.#diskBytesSince;
   }
 }

@@ -46,6 +46,8 @@ export interface Delivery<Link> {
   readonly qos: QoS;
   readonly retain: boolean;
   readonly subscriptionIdentifiers: readonly number[] | undefined;
+  /** Its place in the ledger; 0 where the session is not stored. */
+  readonly sequence: number;
   /** The group that it was for, so that another member can take it over. */
   readonly group: SharedGroup<Subscription<Link>> | undefined;
 }
@@ -53,6 +55,8 @@ export interface Delivery<Link> {
 export class Session<Link> {
   readonly user: string;
   readonly clientIdentifier: string;
+  /** Its number in the ledger; 0 where it is not stored. */
+  number = 0;
   link: Link | undefined = undefined;
   /** Session Expiry Interval in seconds, as granted; 0 ends the session with its connection. */
   expirySeconds = 0;
@@ -62,6 +66,10 @@ export class Session<Link> {
   readonly inbound = new Inbound();
   readonly outbound: Outbound<Delivery<Link>>;
   readonly queue: Queue<Delivery<Link>>;
+  /** Reads from disk that are under way: only what the last of them brings counts. */
+  fetches = 0;
+  /** The last delivery that was read from disk for this connection. */
+  fetchedTo = 0;
   /** Retained messages that its subscriptions brought up, and that wait for room. */
   replay: Delivery<Link>[] | undefined = undefined;
   /** The publication it was last visited for, and where its entry stands: overlapping subscriptions meet here. */

@@ -70,6 +70,16 @@ export class FakeBroker implements Broker {
 
   handles(): void {}
 
+  stored(): void {}
+
+  fetched(): void {}
+
+  storage(): void {}
+
+  handled(): void {}
+
+  restore(): void {}
+
   passed(now: Millis): void {
     if (this.deadline !== undefined && this.deadline <= now) this.deadline = undefined;
     this.#take({ call: 'passed', now });
