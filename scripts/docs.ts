@@ -3,9 +3,11 @@
  * where a page is not what it would be.
  */
 import { configurationPage } from '../core/ops/settings-text.ts';
+import { conformancePage } from './conformance.ts';
 
 const pages: { readonly [path: string]: () => string } = {
   'docs/configuration.md': configurationPage,
+  'docs/conformance.md': conformancePage,
 };
 
 const check = process.argv.includes('--check');
