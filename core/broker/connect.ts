@@ -13,6 +13,7 @@ import {
   ReasonCode,
   reasonName,
 } from '../mqtt/reason-code.ts';
+import { sessionKey } from '../session/session.ts';
 import type { Connection } from './connection.ts';
 import { count } from './counters.ts';
 import type { Millis } from './outbox.ts';
@@ -118,7 +119,7 @@ export function acceptConnect(
 ): void {
   const packet = connection.connect;
   if (packet === undefined) return;
-  const assigned = packet.clientIdentifier === '' ? state.assignClientIdentifier() : undefined;
+  const assigned = packet.clientIdentifier === '' ? unusedIdentifier(state, identity) : undefined;
   connection.clientIdentifier = assigned ?? packet.clientIdentifier;
   const rights = connection.authorize(identity);
   if (state.draining) {
@@ -177,6 +178,14 @@ export function acceptConnect(
   });
   reportCollision(state, connection, identity);
   pump(state, attached.session, now);
+}
+
+/** A Client Identifier under which the user has no Session. [MQTT-3.1.3-6] [MQTT-3.2.2-16] */
+function unusedIdentifier(state: State, { user }: Identity): string {
+  for (;;) {
+    const identifier = state.assignClientIdentifier();
+    if (!state.sessions.has(sessionKey(user, identifier))) return identifier;
+  }
 }
 
 /** The CONNACK that accepts `packet`: what is granted, and what is granted otherwise than asked for. */

@@ -175,3 +175,15 @@ test('3.1 clients may set DUP and QoS where they mean nothing', () => {
   client.raw(frame(0x38, string('a')), bytes('e1 00'));
   expectClosed(client);
 });
+
+test.each(LEGACY)(
+  'a client of version %i, which cannot be told a Receive Maximum, is not held to it',
+  (version) => {
+    const harness = new Harness({ limits: { receiveMaximum: 2 } });
+    const client = harness.connected('c', {}, { version });
+    for (let packetIdentifier = 1; packetIdentifier <= 10; packetIdentifier++) {
+      client.send(publishPacket('a', 'x', { qos: 2, packetIdentifier }));
+      expect(client.next('pubrec').packetIdentifier).toBe(packetIdentifier);
+    }
+  },
+);

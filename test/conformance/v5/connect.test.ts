@@ -220,6 +220,14 @@ test('[MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16] who has no Client Identifier
   expectQuiet(one);
 });
 
+test('[MQTT-3.2.2-16] an identifier that a Session has already is not assigned', () => {
+  const harness = new Harness();
+  const taken = ['assigned-1', 'assigned-2'].map((identifier) => harness.connected(identifier));
+  const client = harness.client('');
+  expect(client.connect().assignedClientIdentifier).toBe('assigned-3');
+  for (const each of taken) expectQuiet(each);
+});
+
 test('[MQTT-3.1.3-7] the Session is found again under the identifier that was assigned', () => {
   const harness = new Harness();
   const client = harness.client('');
