@@ -120,7 +120,8 @@ async function read(setting: CertificateError['setting'], file: string): Promise
   }
 }
 
-function parseCertificate(
+/** The first certificate in `pem`; `file` is for the error. */
+export function parseCertificate(
   setting: CertificateError['setting'],
   file: string,
   pem: string,
@@ -134,7 +135,7 @@ function parseCertificate(
   }
 }
 
-function parseKey(file: string, pem: string): KeyObject {
+export function parseKey(file: string, pem: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch (error) {

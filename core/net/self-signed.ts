@@ -7,19 +7,22 @@
  * host's name, which no library does in fewer than a dozen packages.
  */
 import {
-  createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
   hash,
   type KeyObject,
   randomBytes,
   sign,
-  X509Certificate,
 } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { CertificateError, type CertificateFiles } from './certificate.ts';
+import {
+  CertificateError,
+  type CertificateFiles,
+  parseCertificate,
+  parseKey,
+} from './certificate.ts';
 
 const DAY_MS = 24 * 3_600_000;
 /** With the day before, the 825 that are the longest that Apple's systems accept of a server. */
@@ -44,9 +47,9 @@ export async function ensureSelfSigned(
       'TLS_KEY',
       `${files.key} is missing; remove ${files.cert} as well to have both made anew`,
     );
-  if (keyPem !== undefined && certPem !== undefined && !runsOut(certPem))
+  if (keyPem !== undefined && certPem !== undefined && !runsOut(files.cert, certPem))
     return { ...files, created: false };
-  const key = keyPem === undefined ? newKey() : createPrivateKey(keyPem);
+  const key = keyPem === undefined ? newKey() : parseKey(files.key, keyPem);
   if (keyPem === undefined)
     await replaceFile(files.key, key.export({ type: 'pkcs8', format: 'pem' }).toString());
   await replaceFile(files.cert, selfSignedCertificate(key, hostname(), Date.now()));
@@ -57,8 +60,8 @@ function newKey(): KeyObject {
   return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 }
 
-function runsOut(pem: string): boolean {
-  const certificate = new X509Certificate(pem);
+function runsOut(file: string, pem: string): boolean {
+  const certificate = parseCertificate('TLS_CERT', file, pem);
   const ours = certificate.issuer.includes(ISSUER);
   return ours && Date.parse(certificate.validTo) - Date.now() < RENEW_BEFORE_DAYS * DAY_MS;
 }
