@@ -1,0 +1,119 @@
+/**
+ * The handlers' database, as one worker holds it. A run writes inside a savepoint, so that it can be
+ * undone alone; runs that follow each other share a transaction, so that they share its fsync.
+ *
+ * A transaction begins when a run first uses the store, and with the right to write, of which there
+ * is one: a run never reads what another changes before it writes.
+ */
+import { Database, type Statement } from 'bun:sqlite';
+import type { SqlValue, Store } from './context.ts';
+import { checkStatement } from './statement.ts';
+
+/** The database cannot be used as it is; the message names what and why, ready to be shown. */
+export class StoreProblem extends Error {}
+
+/** Opens the file, made where it is missing. Throws a `StoreProblem`. */
+export function openDatabase(path: string, busyTimeoutMs: number): Database {
+  try {
+    const database = new Database(path, { create: true, strict: true });
+    database.run(`pragma busy_timeout = ${busyTimeoutMs}`);
+    database.run('pragma journal_mode = wal');
+    database.run('pragma synchronous = full');
+    database.run('pragma foreign_keys = on');
+    return database;
+  } catch (error) {
+    throw new StoreProblem(`${path}: ${(error as Error).message}`);
+  }
+}
+
+export class HandlerStore {
+  readonly #database: Database;
+  /** By template: each place in the code that has one is parsed once. */
+  readonly #statements = new WeakMap<TemplateStringsArray, Statement>();
+  /** Whether a transaction was begun, and is still to be committed or rolled back. */
+  #begun = false;
+  #usedByRun = false;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Whether the run under way has used the store, and so stands in the transaction. */
+  get usedByRun(): boolean {
+    return this.#usedByRun;
+  }
+
+  /** The store as one run sees it. `check` throws once the run is over. */
+  storeFor(check: () => void): Store {
+    const prepare = (sql: TemplateStringsArray, values: readonly unknown[]) => {
+      check();
+      values.forEach(checkValue);
+      return this.#prepare(sql);
+    };
+    return {
+      run: (sql, ...values) => ({ changes: prepare(sql, values).run(...values).changes }),
+      get: <R>(sql: TemplateStringsArray, ...values: readonly SqlValue[]) =>
+        (prepare(sql, values).get(...values) ?? undefined) as R | undefined,
+      all: <R>(sql: TemplateStringsArray, ...values: readonly SqlValue[]) =>
+        prepare(sql, values).all(...values) as R[],
+    };
+  }
+
+  /** The run is over and what it wrote stays in the transaction. */
+  keepRun(): void {
+    if (!this.#usedByRun) return;
+    this.#usedByRun = false;
+    if (this.#database.inTransaction) this.#database.run('release run');
+  }
+
+  /** The run is over and what it wrote is undone. */
+  undoRun(): void {
+    if (!this.#usedByRun) return;
+    this.#usedByRun = false;
+    if (!this.#database.inTransaction) return;
+    this.#database.run('rollback to run');
+    this.#database.run('release run');
+  }
+
+  /** Commits what was kept. Throws where it cannot be, and then nothing of it is left. */
+  commit(): void {
+    if (!this.#begun) return;
+    this.#begun = false;
+    try {
+      // Gone already where SQLite gave up on it, as for a full disk or `insert or rollback`.
+      if (!this.#database.inTransaction) throw new Error('the transaction was rolled back');
+      this.#database.run('commit');
+    } finally {
+      if (this.#database.inTransaction) this.#database.run('rollback');
+    }
+  }
+
+  /** A statement to be used now, inside of the run's savepoint. */
+  #prepare(sql: TemplateStringsArray): Statement {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      const text = sql.join('?');
+      checkStatement(text);
+      statement = this.#database.prepare(text);
+      this.#statements.set(sql, statement);
+    }
+    if (!this.#begun) {
+      this.#database.run('begin immediate');
+      this.#begun = true;
+    } else if (!this.#database.inTransaction) {
+      throw new Error('the transaction was rolled back');
+    }
+    if (!this.#usedByRun) {
+      this.#database.run('savepoint run');
+      this.#usedByRun = true;
+    }
+    return statement;
+  }
+}
+
+function checkValue(value: unknown, index: number): void {
+  if (value === null || value instanceof Uint8Array) return;
+  if (['string', 'number', 'bigint', 'boolean'].includes(typeof value)) return;
+  const what = value === undefined ? 'undefined; write null where that is meant' : typeof value;
+  throw new TypeError(`value ${index + 1} of the statement is ${what}`);
+}
