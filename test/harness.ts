@@ -10,12 +10,14 @@
  */
 import type { Grants, Identity, Policy } from '../core/auth/rights.ts';
 import { type Broker, createBroker } from '../core/broker/broker.ts';
+import type { Sequence, SessionNumber } from '../core/broker/changes.ts';
 import { defaultLimits, type Limits } from '../core/broker/limits.ts';
 import type { BrokerEvent, ConnectionId, Millis, Outbox } from '../core/broker/outbox.ts';
 import type { Connect, Message, ProtocolVersion } from '../core/mqtt/packet.ts';
-import type { ReasonCode } from '../core/mqtt/reason-code.ts';
+import { ReasonCode } from '../core/mqtt/reason-code.ts';
 import type { TopicFilter } from '../core/mqtt/topic.ts';
 import { TestClient } from './client.ts';
+import { MemoryStorage } from './storage.ts';
 
 /** Where the clock stands when a harness is made. */
 export const START: Millis = Date.UTC(2030, 0, 1);
@@ -23,6 +25,8 @@ export const START: Millis = Date.UTC(2030, 0, 1);
 export interface HarnessOptions {
   readonly limits?: Partial<Limits>;
   readonly policy?: Partial<Policy>;
+  /** Whether there is storage. Where a test does not say, DURABLE=1 turns it on for all. */
+  readonly durable?: boolean;
 }
 
 /** What a token of the table comes to; a token that is not in it is a bad one. */
@@ -53,6 +57,12 @@ export const granted: Identity = {
   grants: everything,
 };
 
+const badToken: TestVerdict = {
+  kind: 'refuse',
+  reasonCode: ReasonCode.BadUserNameOrPassword,
+  detail: 'bad token',
+};
+
 export class Harness {
   readonly broker: Broker;
   now: Millis = START;
@@ -64,8 +74,13 @@ export class Harness {
   readonly tokens = new Map<string, TestVerdict>();
   /** True: tokens wait for `verdicts()`. */
   holdVerdicts = false;
+  /** True: nothing reaches the disk until `store()`. */
+  holdStorage = false;
   readonly #clients = new Map<ConnectionId, TestClient>();
   readonly #awaitingVerdict: { connection: ConnectionId; token: string }[] = [];
+  readonly #storage = new MemoryStorage();
+  #stored = 0;
+  readonly #wanted: [session: SessionNumber, after: Sequence, limit: number][] = [];
   #connections = 0;
   #assigned = 0;
 
@@ -78,6 +93,7 @@ export class Harness {
       assignClientIdentifier: () => `assigned-${++this.#assigned}`,
       version: '0.0.0',
       startedAt: START,
+      durable: options.durable ?? process.env.DURABLE === '1',
     });
   }
 
@@ -127,6 +143,12 @@ export class Harness {
   /** Gives the verdicts that `holdVerdicts` held back. */
   verdicts(): void {
     this.holdVerdicts = false;
+    this.#enter(() => {});
+  }
+
+  /** Lets what `holdStorage` held back reach the disk. */
+  store(): void {
+    this.holdStorage = false;
     this.#enter(() => {});
   }
 
@@ -182,18 +204,7 @@ export class Harness {
   #enter(entry: () => void): void {
     const before = this.events.length;
     entry();
-    while (!this.holdVerdicts && this.#awaitingVerdict.length > 0) {
-      const { connection, token } = this.#awaitingVerdict.shift() as {
-        connection: number;
-        token: string;
-      };
-      const verdict = this.tokens.get(token) ?? {
-        kind: 'refuse' as const,
-        reasonCode: 0x86 as const,
-        detail: 'bad token',
-      };
-      this.broker.verified({ ...verdict, connection }, this.now);
-    }
+    while (this.#answerOne());
     for (const [connection, client] of this.#clients) {
       if (!client.stuck && client.waitingBytes > 0) {
         client.waitingBytes = 0;
@@ -203,6 +214,26 @@ export class Harness {
     for (const event of this.events.slice(before)) {
       if (event.kind === 'fault') throw event.error;
     }
+  }
+
+  /** Answers one thing that the broker waits for; false where there is none. */
+  #answerOne(): boolean {
+    const asked = this.holdVerdicts ? undefined : this.#awaitingVerdict.shift();
+    if (asked !== undefined) {
+      const verdict = this.tokens.get(asked.token) ?? badToken;
+      this.broker.verified({ ...verdict, connection: asked.connection }, this.now);
+      return true;
+    }
+    if (this.holdStorage) return false;
+    if (this.#stored < this.#storage.kept) {
+      this.#stored = this.#storage.kept;
+      this.broker.stored(this.#stored, this.now);
+      return true;
+    }
+    const wanted = this.#wanted.shift();
+    if (wanted === undefined) return false;
+    this.broker.fetched(this.#storage.fetch(...wanted), this.now);
+    return true;
   }
 
   #outbox(): Outbox {
@@ -225,9 +256,8 @@ export class Harness {
       },
       verify: (connection, token) => this.#awaitingVerdict.push({ connection, token }),
       handle: (command) => this.handled.push(command),
-      // Without storage: what is kept is in memory alone.
-      keep: () => {},
-      fetch: () => {},
+      keep: (change) => this.#storage.keep(change),
+      fetch: (...wanted) => this.#wanted.push(wanted),
       forward: (message) =>
         this.forwarded.push({ ...message, payload: new Uint8Array(message.payload) }),
       report: (event) => this.events.push(event),
