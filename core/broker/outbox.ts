@@ -32,8 +32,11 @@ export interface Outbox {
   handle(command: Message, number: MessageNumber): void;
   /** A change that must last; `stored` tells when it does. What it refers to never changes again. */
   keep(change: Change): void;
-  /** Read deliveries of a session from disk, in order, those behind `after` first; `fetched` brings them. */
-  fetch(session: SessionNumber, after: Sequence, limit: number): void;
+  /**
+   * Read deliveries of a session from disk, in order, those behind `after`: at most `limit` of them and
+   * about `bytes` bytes, one whatever its size. `fetched` brings them.
+   */
+  fetch(session: SessionNumber, after: Sequence, limit: number, bytes: number): void;
   /** A message for the other nodes. Its payload is good only during the turn. */
   forward(message: Message): void;
   /** For the log. Nothing that happens per message in good order is reported. */

@@ -17,8 +17,9 @@ import { isCurrent } from './retained.ts';
 import type { ClientSession, State } from './state.ts';
 import { transmit } from './transmit.ts';
 
-/** Deliveries that are read from disk at a time. */
+/** Deliveries that are read from disk at a time, and about how many bytes of them. */
 const FETCH_LIMIT = 256;
+const FETCH_BYTES = 1024 * 1024;
 
 export function pump(state: State, session: ClientSession, now: Millis): void {
   const connection = session.link;
@@ -74,7 +75,7 @@ function resend(state: State, session: ClientSession, connection: Connection, no
 export function fetchMore(state: State, session: ClientSession): void {
   session.fetches++;
   session.queue.reading();
-  state.outbox.fetch(session.number, session.fetchedTo, FETCH_LIMIT);
+  state.outbox.fetch(session.number, session.fetchedTo, FETCH_LIMIT, FETCH_BYTES);
 }
 
 /** A piece of a queue was read: what was in flight goes on under its Packet Identifier, the rest waits. */

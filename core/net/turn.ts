@@ -57,7 +57,7 @@ export interface TurnOptions {
 /** The storage as the loop sees it. What comes of it is told through `stored`, `fetched` and `storageStatus`. */
 export interface Journal {
   keep(change: Change): void;
-  fetch(session: SessionNumber, after: Sequence, limit: number): void;
+  fetch(session: SessionNumber, after: Sequence, limit: number, bytes: number): void;
   /** The turn is over: what was kept may go. */
   post(): void;
 }
@@ -284,8 +284,8 @@ export class Turn implements Outbox {
     this.#options.storage?.keep(change);
   }
 
-  fetch(session: SessionNumber, after: Sequence, limit: number): void {
-    this.#options.storage?.fetch(session, after, limit);
+  fetch(session: SessionNumber, after: Sequence, limit: number, bytes: number): void {
+    this.#options.storage?.fetch(session, after, limit, bytes);
   }
 
   forward(message: Message): void {

@@ -1,0 +1,73 @@
+/**
+ * The broker's storage as the settings ask for it, tied to the turn: what was stored before goes into
+ * the broker, and what comes of storing is told to it.
+ */
+import type { Snapshot } from '../broker/changes.ts';
+import type { StorageFailure } from '../broker/ledger.ts';
+import { ReasonCode } from '../mqtt/reason-code.ts';
+import type { Turn } from '../net/turn.ts';
+import { StorageRefused, type StorageStatus } from '../store/problem.ts';
+import { openStorage, type Storage } from '../store/storage.ts';
+import { type Lifecycle, StartError } from './lifecycle.ts';
+import type { Log } from './log.ts';
+
+export interface BrokerStorage {
+  readonly storage: Storage;
+  /** Why nothing can be stored now; undefined where it can. */
+  problem(): string | undefined;
+  /** Gives `turn` what was stored before, and from then on what comes of storing. */
+  attach(turn: Turn): void;
+}
+
+/** Throws a `StartError` where the broker's file cannot be used. */
+export async function openBrokerStorage(
+  folder: string,
+  durability: 'fsync' | 'os',
+  log: Log,
+  lifecycle: Lifecycle,
+): Promise<BrokerStorage> {
+  let turn: Turn | undefined;
+  let problem: string | undefined;
+  const status = (now: StorageStatus): void => {
+    const before = problem;
+    problem = now.ok ? undefined : now.reason;
+    turn?.storageStatus(now.ok ? undefined : failureOf(now));
+    if (!now.ok) log.error('nothing can be stored', { reason: now.code, detail: now.reason });
+    else if (before !== undefined) log.info('what waited is stored again');
+  };
+  const open = () =>
+    openStorage({
+      folder,
+      durability,
+      stored: (count) => turn?.stored(count),
+      fetched: (found) => turn?.fetched(found),
+      status,
+      fault: (detail) => log.error('our fault', { detail }),
+    }).catch((error: unknown) => {
+      throw error instanceof StorageRefused ? new StartError(error.message) : error;
+    });
+  const { storage, snapshot } = await lifecycle.open('storage', open, (opened) =>
+    opened.storage.close(),
+  );
+  return {
+    storage,
+    problem: () => problem,
+    attach(given) {
+      turn = given;
+      restore(given, snapshot);
+    },
+  };
+}
+
+function restore(turn: Turn, snapshot: Iterable<Snapshot>): void {
+  for (const piece of snapshot) turn.restore(piece);
+}
+
+/** A full disk is a quota that was reached; anything else is our trouble. */
+function failureOf({ reason, code }: { reason: string; code: string }): StorageFailure {
+  const full = code === 'SQLITE_FULL';
+  return {
+    reasonCode: full ? ReasonCode.QuotaExceeded : ReasonCode.ImplementationSpecificError,
+    detail: `cannot be stored: ${reason}`,
+  };
+}
