@@ -113,7 +113,7 @@ export class Link {
     if (buffer !== undefined && this.#bufferEnd + bytes.length > buffer.length)
       buffer = this.#makeRoom(buffer, bytes.length);
     if (buffer === undefined) {
-      if (bytes.length > LARGE_BUFFER_BYTES) return this.#pushChunk(bytes.slice());
+      if (bytes.length > LARGE_BUFFER_BYTES) return this.#pushChunk(new Uint8Array(bytes));
       buffer = this.#buffer = this.#pool.take(bytes.length);
       this.#bufferStart = this.#bufferEnd = 0;
     }
