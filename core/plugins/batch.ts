@@ -87,5 +87,5 @@ export function unpack(packed: Packed): Message[] {
 /** A clone of a view takes its whole buffer along, which may be all that a socket brought. */
 function detached(properties: MessageProperties | undefined): MessageProperties | undefined {
   if (properties?.correlationData === undefined) return properties;
-  return { ...properties, correlationData: properties.correlationData.slice() };
+  return { ...properties, correlationData: new Uint8Array(properties.correlationData) };
 }
