@@ -37,7 +37,7 @@ const FRAME_ROOM_BYTES = 65_536;
 const IDLE_SECONDS = 960;
 /** RFC 6455 section 7.4.1. */
 const CloseCode = { Normal: 1000, UnsupportedData: 1003 } as const;
-/** The subprotocol, and what 3.1 clients called it. [MQTT-6.0.0-3] */
+/** The subprotocol, and what 3.1 clients called it. [MQTT-6.0.0-3] [MQTT-6.0.0-4] */
 const SUBPROTOCOLS = ['mqtt', 'mqttv3.1'];
 
 export function webSocketHandler({

@@ -1,0 +1,396 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { connect as connectRaw } from 'node:net';
+import { listenTcp, type TcpListener } from '../../core/net/tcp.ts';
+import type { TlsOptions } from '../../core/net/tls.ts';
+import { connectSecurely, connectTcp } from './client.ts';
+import { stage } from './fake-broker.ts';
+import { Authority, materialOf } from './test-certificates.ts';
+
+const authority = new Authority('servers');
+const server = authority.issue('server', ['DNS:localhost', 'IP:127.0.0.1']);
+const renewed = authority.issue('renewed', ['DNS:localhost', 'IP:127.0.0.1']);
+const clients = new Authority('clients');
+const phone = clients.issue('phone');
+const strangers = new Authority('strangers');
+const stranger = strangers.issue('stranger');
+
+const opened: { listener: TcpListener; stop: () => void }[] = [];
+afterEach(() => {
+  for (const { listener, stop } of opened.splice(0)) {
+    listener.stop();
+    stop();
+  }
+});
+
+/** A TLS listener whose broker sends back what comes. */
+function listen(options: Partial<TlsOptions> = {}) {
+  const all = stage();
+  const { broker, turn } = all;
+  broker.on = (call, bytes) => {
+    if (call.call === 'received' && bytes !== undefined) broker.outbox.send(call.connection, bytes);
+  };
+  const listener = listenTcp({
+    turn,
+    hostname: '127.0.0.1',
+    port: 0,
+    setting: 'MQTTS_PORT',
+    tls: { material: materialOf([server]), clientCertificates: 'off', ...options },
+    proxy: undefined,
+    tcpKeepAliveMs: 60_000,
+  });
+  opened.push({ listener, stop: () => turn.stop() });
+  return { ...all, listener, port: listener.port };
+}
+
+const identityOf = ({ cert, key }: { cert: string; key: string }) => ({
+  cert: readFileSync(cert),
+  key: readFileSync(key),
+});
+
+/** The Common Name of the certificate that a new connection is shown. */
+async function shownAt(port: number): Promise<string> {
+  const client = connectSecurely(port);
+  await client.secured;
+  const { CN } = client.stream.getPeerCertificate().subject;
+  client.stream.destroy();
+  return String(CN);
+}
+
+describe('a TLS listener', () => {
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)('speaks %s', async (version) => {
+    const { port, broker, turn } = listen();
+    const client = connectSecurely(port, {
+      minVersion: version,
+      maxVersion: version,
+      rejectUnauthorized: true,
+      ca: authority.pem,
+      servername: 'localhost',
+    });
+    expect(await client.secured).toBe(version);
+    await client.send('hello');
+    expect(await client.receive(5)).toBe('hello');
+    expect(broker.calls[0]).toMatchObject({
+      origin: { transport: 'mqtts', address: '127.0.0.1' },
+    });
+    expect(turn.counters.accepted.mqtts).toBe(1);
+    client.stream.end();
+    await broker.until(() => broker.count('lost') === 1);
+  });
+
+  test.each(['-tls1', '-tls1_1'])('refuses %s', async (version) => {
+    const { port, turn } = listen();
+    const client = Bun.spawn(
+      [
+        'openssl',
+        's_client',
+        '-connect',
+        `127.0.0.1:${port}`,
+        version,
+        '-cipher',
+        'ALL:@SECLEVEL=0',
+      ],
+      { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' },
+    );
+    expect(await new Response(client.stderr).text()).toContain('alert protocol version');
+    await turn.empty();
+    expect(turn.counters.refused['tls-handshake']).toBe(1);
+  });
+
+  test('speaks ALPN mqtt where a client offers it, and serves one that offers nothing', async () => {
+    const { port } = listen();
+    const negotiated = async (protocols: string[] | undefined) => {
+      const client = connectSecurely(
+        port,
+        protocols === undefined ? {} : { ALPNProtocols: protocols },
+      );
+      await client.secured;
+      await client.send('x');
+      await client.receive(1);
+      client.stream.destroy();
+      return client.stream.alpnProtocol;
+    };
+    expect(await negotiated(['mqtt'])).toBe('mqtt');
+    expect(await negotiated(['h2', 'mqtt'])).toBe('mqtt');
+    expect(await negotiated(undefined)).toBe(false);
+  });
+
+  test('refuses a client that offers only other protocols', async () => {
+    const { port, turn } = listen();
+    const client = connectSecurely(port, { ALPNProtocols: ['h2', 'http/1.1'] });
+    expect(await client.secured).toContain('NO_APPLICATION_PROTOCOL');
+    await turn.empty();
+    expect(turn.counters.refused['tls-handshake']).toBe(1);
+  });
+
+  test('counts what is no handshake, and one that is broken off', async () => {
+    const { port, turn, broker } = listen();
+    const plain = connectTcp(port);
+    await plain.send('\x10\x0c\0\x04MQTT\x04\x02\0\x3c\0\0');
+    await plain.ended;
+    const hangsUp = connectTcp(port);
+    await broker.until(() => broker.count('opened') === 2);
+    hangsUp.stream.end();
+    await turn.empty();
+    expect(turn.counters.refused['tls-handshake']).toBe(2);
+    expect(broker.count('received')).toBe(0);
+    expect(broker.count('lost')).toBe(2);
+  });
+
+  test('a connection counts from the first byte of its handshake, and can be turned away in it', async () => {
+    const { port, broker, turn } = listen();
+    const silent = connectTcp(port);
+    await broker.until(() => broker.count('opened') === 1);
+    broker.outbox.close(broker.id());
+    await silent.ended;
+    await turn.empty();
+    expect(broker.count('lost')).toBe(0);
+  });
+
+  test('takes a handshake one byte at a time', async () => {
+    const { port } = listen();
+    const relay = await slowRelay(port);
+    const client = connectSecurely(relay.port);
+    expect(await client.secured).toBe('TLSv1.3');
+    await client.send('hello');
+    expect(await client.receive(5)).toBe('hello');
+    client.stream.destroy();
+    relay.stop(true);
+  });
+
+  test('writes 64 MB to a client that takes its time, whole and in order', async () => {
+    const { port, broker } = listen();
+    const block = new Uint8Array(64_000);
+    broker.on = (call) => {
+      if (call.call !== 'received') return;
+      for (let index = 0; index < 1_000; index++) {
+        block.fill(index);
+        if (index % 10 === 0) broker.outbox.share(call.connection, block.slice());
+        else broker.outbox.send(call.connection, block);
+      }
+    };
+    const client = connectSecurely(port);
+    await client.secured;
+    client.stream.pause();
+    await client.send('go');
+    await broker.until(() => broker.count('flushed') > 0);
+    client.stream.resume();
+    await client.receive(64_000_000);
+    const { received } = client;
+    expect(received.length).toBe(64_000_000);
+    for (let index = 0; index < 1_000; index++)
+      expect(received[index * 64_000 + 31_999]).toBe(index & 255);
+    await broker.until(() => {
+      const last = broker.calls.at(-1);
+      return last?.call === 'flushed' && last.waitingBytes === 0;
+    });
+    client.stream.destroy();
+  });
+
+  test('stops reading from a connection that is paused', async () => {
+    const { port, broker } = listen();
+    broker.on = (call) => {
+      if (call.call === 'received' && broker.bytesReceived <= 5) {
+        broker.outbox.pause(call.connection);
+        broker.outbox.send(call.connection, new Uint8Array(1));
+      }
+    };
+    const client = connectSecurely(port);
+    await client.send('first');
+    await client.receive(1);
+    const all = client.send(new Uint8Array(8_000_000));
+    const other = connectSecurely(port);
+    await other.secured;
+    other.stream.end();
+    await broker.until(() => broker.count('lost') === 1);
+    expect(broker.bytesReceived).toBe(5);
+    broker.outbox.resume(broker.id());
+    await all;
+    await broker.until(() => broker.bytesReceived === 8_000_005);
+    client.stream.destroy();
+  });
+
+  test('sends what was to be sent, and close_notify, before it ends the connection', async () => {
+    const { port, broker, turn } = listen();
+    broker.on = (call) => {
+      if (call.call !== 'received') return;
+      broker.outbox.send(call.connection, new Uint8Array(500_000));
+      broker.outbox.close(call.connection);
+    };
+    const client = connectSecurely(port);
+    await client.send(new Uint8Array(300_000));
+    expect(await client.ended).toBe('end');
+    expect(client.received.length).toBe(500_000);
+    await turn.empty();
+  });
+
+  test('closed connections are cut where the client goes on', async () => {
+    const all = stage({ closeTimeoutMs: 20 });
+    const listener = listenTcp({
+      turn: all.turn,
+      hostname: '127.0.0.1',
+      port: 0,
+      setting: 'MQTTS_PORT',
+      tls: { material: materialOf([server]), clientCertificates: 'off' },
+      proxy: undefined,
+      tcpKeepAliveMs: 0,
+    });
+    opened.push({ listener, stop: () => all.turn.stop() });
+    all.broker.on = (call) => {
+      if (call.call === 'received') all.broker.outbox.close(call.connection);
+    };
+    const client = connectSecurely(listener.port, { allowHalfOpen: true } as object);
+    await client.send('x');
+    await client.ended;
+    await all.turn.empty();
+  });
+});
+
+describe('a renewed certificate', () => {
+  test('is shown to new connections, and those that stand live on', async () => {
+    const { port, listener, broker } = listen();
+    expect(await shownAt(port)).toBe('server');
+    const before = connectSecurely(port);
+    await before.secured;
+    listener.useMaterial(materialOf([renewed]));
+    expect(await shownAt(port)).toBe('renewed');
+    await before.send('still here');
+    expect(await before.receive(10)).toBe('still here');
+    const after = connectSecurely(port, { ALPNProtocols: ['mqtt'] });
+    expect(await after.secured).toBe('TLSv1.3');
+    expect(after.stream.alpnProtocol).toBe('mqtt');
+    await after.send('and so am I');
+    expect(await after.receive(11)).toBe('and so am I');
+    expect(broker.count('lost')).toBe(2); // the two that looked
+    for (const { stream } of [before, after]) stream.destroy();
+  });
+
+  test('costs no connection that is being made', async () => {
+    const { port, listener } = listen();
+    const outcomes: string[] = [];
+    const connectAll = async () => {
+      for (let index = 0; index < 25; index++) {
+        const client = connectSecurely(port);
+        outcomes.push(await client.secured);
+        client.stream.destroy();
+      }
+    };
+    const storm = Promise.all(Array.from({ length: 8 }, connectAll));
+    let swaps = 0;
+    let over = false;
+    void storm.then(() => {
+      over = true;
+    });
+    while (!over) {
+      listener.useMaterial(materialOf([swaps++ % 2 === 0 ? renewed : server]));
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    await storm;
+    expect(new Set(outcomes)).toEqual(new Set(['TLSv1.3']));
+    expect(outcomes.length).toBe(200);
+    expect(swaps).toBeGreaterThan(10);
+  });
+
+  test('that cannot be used changes nothing', async () => {
+    const { port, listener } = listen();
+    const [good] = materialOf([server]).certificates;
+    expect(() =>
+      listener.useMaterial({
+        certificates: [{ ...good, key: readFileSync(renewed.key, 'utf8') }],
+        clientAuthorities: undefined,
+      }),
+    ).toThrow();
+    expect(await shownAt(port)).toBe('server');
+  });
+});
+
+describe('client certificates', () => {
+  const versions = ['TLSv1.2', 'TLSv1.3'] as const;
+  /** Whether a client with this certificate, or none, gets an answer. */
+  async function served(
+    port: number,
+    version: (typeof versions)[number],
+    files: { cert: string; key: string } | undefined,
+  ): Promise<boolean> {
+    const client = connectSecurely(port, {
+      maxVersion: version,
+      ...(files === undefined ? {} : identityOf(files)),
+    });
+    await client.send('hello');
+    const answered = await client.receive(5).then(
+      () => true,
+      () => false,
+    );
+    client.stream.destroy();
+    return answered;
+  }
+  const material = materialOf([server], clients.pem);
+
+  test.each(versions)('that are required are required, over %s', async (version) => {
+    const { port, turn, broker } = listen({ material, clientCertificates: 'required' });
+    expect(await served(port, version, phone)).toBe(true);
+    expect(await served(port, version, undefined)).toBe(false);
+    expect(await served(port, version, stranger)).toBe(false);
+    await turn.empty();
+    expect(turn.counters.refused['client-certificate']).toBe(2);
+    expect(broker.count('received')).toBe(1);
+  });
+
+  test.each(versions)(
+    'that are optional may be absent, and not wrong, over %s',
+    async (version) => {
+      const { port, turn, broker } = listen({ material, clientCertificates: 'optional' });
+      expect(await served(port, version, phone)).toBe(true);
+      expect(await served(port, version, undefined)).toBe(true);
+      expect(await served(port, version, stranger)).toBe(false);
+      await turn.empty();
+      expect(turn.counters.refused['client-certificate']).toBe(1);
+      expect(broker.count('received')).toBe(2);
+    },
+  );
+
+  test('are checked against the authorities that came with the last reload', async () => {
+    const { port, listener } = listen({ material, clientCertificates: 'required' });
+    expect(await served(port, 'TLSv1.3', stranger)).toBe(false);
+    listener.useMaterial(materialOf([server], strangers.pem));
+    expect(await served(port, 'TLSv1.3', stranger)).toBe(true);
+    expect(await served(port, 'TLSv1.3', phone)).toBe(false);
+  });
+});
+
+test('a certificate is sent with its chain', async () => {
+  const chain = readFileSync(server.cert, 'utf8') + authority.pem;
+  const material = materialOf([server]);
+  const { port } = listen({
+    material: { ...material, certificates: [{ ...material.certificates[0], cert: chain }] },
+  });
+  const client = Bun.spawn(['openssl', 's_client', '-connect', `127.0.0.1:${port}`, '-showcerts'], {
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'ignore',
+  });
+  const shown = await new Response(client.stdout).text();
+  expect(shown.match(/-----BEGIN CERTIFICATE-----/g)?.length).toBe(2);
+});
+
+/** Passes what a client sends on to `port` byte by byte, and the answers as they come. */
+async function slowRelay(port: number) {
+  return Bun.listen<{ upstream: ReturnType<typeof connectRaw> }>({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      open(socket) {
+        const upstream = connectRaw({ port, host: '127.0.0.1', noDelay: true });
+        upstream.on('data', (bytes) => socket.write(bytes));
+        upstream.on('error', () => socket.end());
+        socket.data = { upstream };
+      },
+      data(socket, bytes) {
+        for (const byte of bytes) socket.data.upstream.write(Uint8Array.of(byte));
+      },
+      close(socket) {
+        socket.data.upstream.destroy();
+      },
+    },
+  });
+}
