@@ -1,0 +1,255 @@
+/**
+ * The event loop's end of the storage thread: one batch at a time, the next gathered meanwhile. What
+ * was sent and is not answered is kept, so that a thread that is lost can be replaced; the number of
+ * a batch tells the new one whether the old one had committed it.
+ */
+import type { Change, Sequence, SessionNumber } from '../broker/changes.ts';
+import { packBatch } from './batch.ts';
+import type { FetchRequest } from './broker-file.ts';
+import { unpackFetched } from './fetched.ts';
+import { type Gathering, Journal } from './journal.ts';
+import { Packer } from './packed.ts';
+import { StorageRefused } from './problem.ts';
+import type { Storage, StorageOptions } from './storage.ts';
+import type { Report, Request } from './worker.ts';
+
+/** More room than this is given back after use. */
+const KEPT_ROOM = 16 * 1024 * 1024;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 2_000;
+
+/** Sent and not answered; in order, which is that of the answers. */
+type Unanswered =
+  | { readonly kind: 'batch'; readonly number: number; readonly gathering: Gathering }
+  | ({ readonly kind: 'fetch' } & FetchRequest)
+  | { readonly kind: 'close' };
+
+export interface StorageCounters {
+  /** Changes kept. */
+  changes: number;
+  /** Changes known to be on disk, or to have come to nothing. */
+  stored: number;
+  batches: number;
+  /** Operations in those batches: what is left of the changes. */
+  operations: number;
+  /** Time that the thread spent on them. */
+  commitSeconds: number;
+}
+
+export class FileStorage implements Storage {
+  readonly counters: StorageCounters = {
+    changes: 0,
+    stored: 0,
+    batches: 0,
+    operations: 0,
+    commitSeconds: 0,
+  };
+  /** Resolves once the thread has the file; rejects with a `StorageRefused` where it cannot open it. */
+  readonly opened: Promise<void>;
+  readonly #path: string;
+  readonly #options: StorageOptions;
+  readonly #whenClosed: () => void;
+  readonly #journal = new Journal();
+  #lastBatch: number;
+  #thread: Worker | undefined = undefined;
+  #ready = false;
+  #pauseMs = FIRST_PAUSE_MS;
+  #room: ArrayBuffer | undefined = undefined;
+  readonly #unanswered: Unanswered[] = [];
+  /** To be sent behind the batch that what was kept before them goes into. */
+  #waiting: FetchRequest[] = [];
+  /** Whether a batch is under way, or one that came to nothing is about to be told as stored. */
+  #busy = false;
+  readonly #opening = Promise.withResolvers<void>();
+  #closing: PromiseWithResolvers<void> | undefined = undefined;
+
+  /** `lastBatch` is the number of the last batch in the file; `whenClosed` is called at the very end. */
+  constructor(path: string, lastBatch: number, options: StorageOptions, whenClosed: () => void) {
+    this.#path = path;
+    this.#lastBatch = lastBatch;
+    this.#options = options;
+    this.#whenClosed = whenClosed;
+    this.opened = this.#opening.promise;
+    this.#start();
+  }
+
+  keep(change: Change): void {
+    this.#journal.keep(change);
+  }
+
+  post(): void {
+    if (this.#busy) this.#journal.tidy();
+    else this.#begin();
+  }
+
+  fetch(session: SessionNumber, after: Sequence, limit: number, bytes: number): void {
+    const request: FetchRequest = { session, after, limit, bytes };
+    // Behind a batch under way it is answered in its turn; behind what is only gathered it waits.
+    if (this.#journal.pending || this.#waiting.length > 0) this.#waiting.push(request);
+    else this.#send({ kind: 'fetch', ...request });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.withResolvers<void>();
+    this.post();
+    if (!this.#busy) this.#send({ kind: 'close' });
+    return this.#closing.promise;
+  }
+
+  /** Sends what was gathered, and the fetches that wait for it. */
+  #begin(): void {
+    const gathering = this.#journal.take();
+    if (gathering === undefined) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#busy = true;
+    const packed = this.#pack(gathering);
+    this.counters.changes = gathering.position;
+    if (packed === undefined) {
+      queueMicrotask(() => this.#finish(gathering.position));
+    } else {
+      const number = ++this.#lastBatch;
+      this.#unanswered.push({ kind: 'batch', number, gathering });
+      this.#postBatch(number, gathering, packed);
+    }
+    for (const request of waiting) this.#send({ kind: 'fetch', ...request });
+  }
+
+  /** The batch, or undefined where `gathering` came to nothing. */
+  #pack(gathering: Gathering): Packer | undefined {
+    const packer = new Packer(this.#room);
+    const operations = packBatch(gathering, packer);
+    this.counters.operations += operations;
+    this.#room = operations === 0 ? packer.release() : undefined;
+    return operations === 0 ? undefined : packer;
+  }
+
+  #postBatch(number: number, gathering: Gathering, packed: Packer): void {
+    const { lastSession, lastMessage, lastSequence } = gathering;
+    const room = packed.release();
+    const operations = new Uint8Array(room, 0, packed.length);
+    this.#tell({ kind: 'batch', number, operations, lastSession, lastMessage, lastSequence }, [
+      room,
+    ]);
+  }
+
+  /** All up to `position` is stored: the next batch begins before anybody hears of it. */
+  #finish(position: number): void {
+    this.#busy = false;
+    this.#begin();
+    if (this.#closing !== undefined && !this.#busy) this.#send({ kind: 'close' });
+    this.counters.stored = position;
+    this.#options.stored(position);
+  }
+
+  #send(request: Extract<Unanswered, { kind: 'fetch' | 'close' }>): void {
+    this.#unanswered.push(request);
+    this.#tell(request);
+  }
+
+  #tell(request: Request, transfer: ArrayBuffer[] = []): void {
+    // Without a thread it waits with the other unanswered ones for the next.
+    if (this.#ready) this.#thread?.postMessage(request, transfer);
+  }
+
+  #start(): void {
+    const thread = startThread();
+    this.#thread = thread;
+    thread.onmessage = ({ data }: MessageEvent<Report>) => this.#hear(data);
+    thread.onerror = (event) => {
+      event.preventDefault();
+      this.#options.fault(`the storage thread failed: ${event.message}`);
+    };
+    thread.addEventListener('close', () => this.#lose(thread));
+    thread.postMessage({
+      kind: 'open',
+      path: this.#path,
+      durability: this.#options.durability,
+    } satisfies Request);
+  }
+
+  /** The thread has ended although nobody asked it to. */
+  #lose(thread: Worker): void {
+    if (thread !== this.#thread) return;
+    this.#thread = undefined;
+    this.#ready = false;
+    this.#room = undefined;
+    const reason = 'the storage thread ended, and is started again';
+    this.#options.status({ ok: false, reason, code: 'THREAD_LOST' });
+    setTimeout(() => this.#start(), this.#pauseMs);
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+  }
+
+  #hear(report: Report): void {
+    switch (report.kind) {
+      case 'opened':
+        return this.#begun();
+      case 'committed':
+        return this.#committed(report);
+      case 'fetched':
+        this.#unanswered.shift();
+        this.#options.fetched(unpackFetched(report.session, report.deliveries, report.more));
+        return;
+      case 'status':
+        // It ends the start; later it is for those who watch.
+        if (!this.#ready && !report.status.ok) this.#refuse(report.status.reason);
+        this.#options.status(report.status);
+        return;
+      case 'closed':
+        return this.#closed(report.problem);
+      default:
+        report satisfies never;
+    }
+  }
+
+  #begun(): void {
+    this.#ready = true;
+    this.#opening.resolve();
+    if (this.#unanswered.length > 0 || this.#pauseMs !== FIRST_PAUSE_MS) {
+      this.#options.status({ ok: true });
+    }
+    for (const request of this.#unanswered) {
+      if (request.kind !== 'batch') this.#tell(request);
+      else {
+        const packer = new Packer();
+        packBatch(request.gathering, packer);
+        this.#postBatch(request.number, request.gathering, packer);
+      }
+    }
+  }
+
+  #committed(report: Extract<Report, { kind: 'committed' }>): void {
+    const batch = this.#unanswered.shift();
+    if (batch?.kind !== 'batch' || batch.number !== report.number) {
+      throw new Error(`batch ${report.number} was not the next to be committed`);
+    }
+    this.#pauseMs = FIRST_PAUSE_MS;
+    if (report.room.byteLength <= KEPT_ROOM) this.#room = report.room;
+    this.counters.batches++;
+    this.counters.commitSeconds += report.seconds;
+    for (const detail of report.faults) this.#options.fault(detail);
+    this.#finish(batch.gathering.position);
+  }
+
+  #refuse(reason: string): void {
+    this.#opening.reject(new StorageRefused(`${this.#path}: ${reason}`));
+  }
+
+  #closed(problem: string | undefined): void {
+    const thread = this.#thread;
+    this.#thread = undefined;
+    thread?.terminate();
+    this.#whenClosed();
+    if (problem === undefined) this.#closing?.resolve();
+    else {
+      const lost = this.#journal.position - this.counters.stored;
+      this.#closing?.reject(new Error(`${lost} changes could not be stored: ${problem}`));
+    }
+  }
+}
+
+/** In the executable the thread's program lies where it lay in the source tree. */
+function startThread(): Worker {
+  const program = Bun.isStandaloneExecutable ? './core/store/worker.ts' : './worker.ts';
+  return new Worker(new URL(program, import.meta.url));
+}

@@ -1,0 +1,170 @@
+/**
+ * What a start finds in the broker's file, read in pieces before the storage thread is given any
+ * work: sessions with what routing needs of them, Wills, retained messages, commands. What is queued
+ * is counted and stays on disk.
+ */
+import { Database } from 'bun:sqlite';
+import type {
+  MessageNumber,
+  SessionNumber,
+  Snapshot,
+  StoredSession,
+  StoredSubscription,
+} from '../broker/changes.ts';
+import type { Message, PacketIdentifier } from '../mqtt/packet.ts';
+import { unpackMessage, unpackSubscription, unpackWill } from './message-form.ts';
+
+const SESSIONS_A_PIECE = 1_000;
+const MESSAGES_A_PIECE = 256;
+
+type Row = readonly unknown[];
+type Numbers = Pick<Snapshot, 'lastSession' | 'lastMessage' | 'lastSequence'>;
+
+/** Reads `path` as it is when the first piece is asked for. There is one piece at least. */
+export function* readSnapshot(path: string): Generator<Snapshot, void, undefined> {
+  const database = new Database(path, { readonly: true });
+  try {
+    database.run('pragma busy_timeout = 5000');
+    database.run('begin');
+    const numbers = readNumbers(database);
+    const empty = { sessions: [], retained: [], wills: [], commands: [], ...numbers };
+    yield { ...empty, wills: readWills(database) };
+    for (const sessions of readSessions(database)) yield { ...empty, sessions };
+    for (const retained of readMessages(database, 'retained')) yield { ...empty, retained };
+    for (const commands of readMessages(database, 'command')) yield { ...empty, commands };
+  } finally {
+    database.close();
+  }
+}
+
+/** The number of the last batch that was committed. */
+export function readLastBatch(path: string): number {
+  const database = new Database(path, { readonly: true });
+  try {
+    return database.query('select batch from progress').values()[0]?.[0] as number;
+  } finally {
+    database.close();
+  }
+}
+
+function readNumbers(database: Database): Numbers {
+  const sql = 'select last_session, last_message, last_sequence from progress';
+  const [lastSession, lastMessage, lastSequence] = database.query(sql).values()[0] as number[];
+  return {
+    lastSession: lastSession as number,
+    lastMessage: lastMessage as number,
+    lastSequence: lastSequence as number,
+  };
+}
+
+function* readSessions(database: Database): Generator<StoredSession[]> {
+  const select = (sql: string) => database.query<unknown, [number, number]>(sql);
+  const sessions = select(
+    `select number, user, client_identifier, expiry_seconds, expires_at_ms from session
+      where number > ? order by number limit ?`,
+  );
+  const range = 'where session > ? and session <= ?';
+  const subscriptions = select(
+    `select session, filter, share_name, options, identifier from subscription ${range}`,
+  );
+  const inbound = select(`select session, packet_identifier from inbound ${range}`);
+  const queues = select(
+    `select session, count(*), sum(size) from delivery ${range} group by session`,
+  );
+  for (let last = 0; ; ) {
+    const rows = sessions.values(last, SESSIONS_A_PIECE) as Row[];
+    const end = rows.at(-1)?.[0] as SessionNumber | undefined;
+    if (end === undefined) return;
+    const held = bySession(subscriptions.values(last, end), readSubscription);
+    const received = bySession(inbound.values(last, end), (row) => row[1] as PacketIdentifier);
+    const queued = bySession(queues.values(last, end), (row) => row);
+    yield rows.map((row) => readSession(row, held, received, queued));
+    last = end;
+  }
+}
+
+function bySession<T>(rows: readonly Row[], read: (row: Row) => T): Map<SessionNumber, T[]> {
+  const found = new Map<SessionNumber, T[]>();
+  for (const row of rows) {
+    const session = row[0] as SessionNumber;
+    const list = found.get(session);
+    if (list === undefined) found.set(session, [read(row)]);
+    else list.push(read(row));
+  }
+  return found;
+}
+
+function readSubscription(row: Row): StoredSubscription {
+  return unpackSubscription(row[1] as string, row[2] as string, row[3] as number, row[4] as number);
+}
+
+function readSession(
+  row: Row,
+  subscriptions: ReadonlyMap<SessionNumber, StoredSubscription[]>,
+  received: ReadonlyMap<SessionNumber, PacketIdentifier[]>,
+  queues: ReadonlyMap<SessionNumber, Row[]>,
+): StoredSession {
+  const session = row[0] as SessionNumber;
+  const queue = queues.get(session)?.[0];
+  return {
+    session,
+    user: row[1] as string,
+    clientIdentifier: row[2] as string,
+    expirySeconds: row[3] as number,
+    expiresAtMs: (row[4] as number | null) ?? Number.POSITIVE_INFINITY,
+    subscriptions: subscriptions.get(session) ?? [],
+    received: received.get(session) ?? [],
+    queuedMessages: (queue?.[1] as number | undefined) ?? 0,
+    queuedBytes: (queue?.[2] as number | undefined) ?? 0,
+  };
+}
+
+/** Those of ended sessions, which may still lie there, are left out. */
+function readWills(database: Database): Snapshot['wills'] {
+  const sql = `select session, topic, head, payload, due_at_ms from will
+    where session in (select number from session) order by session`;
+  return database
+    .query(sql)
+    .values()
+    .map((row) => {
+      const [session, topic, head, payload, dueAtMs] = row as [
+        SessionNumber,
+        string,
+        Uint8Array,
+        Uint8Array,
+        number | null,
+      ];
+      const due = dueAtMs ?? Number.POSITIVE_INFINITY;
+      return { session, will: unpackWill(topic, head, payload, due) };
+    });
+}
+
+type StoredMessage = { readonly message: MessageNumber; readonly content: Message };
+
+/** Retained messages, or commands in the order of their arrival. */
+function* readMessages(
+  database: Database,
+  table: 'retained' | 'command',
+): Generator<StoredMessage[]> {
+  const key = table === 'retained' ? 'retained.topic' : 'command.message';
+  const select = database.query<unknown, [string | number, number]>(
+    `select number, message.topic, head, payload, ${key} from ${table}
+      join message on number = ${table}.message where ${key} > ? order by ${key} limit ?`,
+  );
+  for (let last: string | number = table === 'retained' ? '' : 0; ; ) {
+    const rows = select.values(last, MESSAGES_A_PIECE) as [
+      MessageNumber,
+      string,
+      Uint8Array,
+      Uint8Array,
+      string | number,
+    ][];
+    const end = rows.at(-1);
+    if (end === undefined) return;
+    yield rows.map(([message, topic, head, payload]) => ({
+      message,
+      content: unpackMessage(topic, head, payload),
+    }));
+    last = end[4];
+  }
+}

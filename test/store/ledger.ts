@@ -1,0 +1,228 @@
+/**
+ * The plain reading of the journal: each change applied to plain maps, one after the other. What the
+ * broker's file holds is compared with it, and `fake-storage.ts` has it for a disk.
+ */
+import type {
+  Change,
+  FetchedDeliveries,
+  MessageNumber,
+  Sequence,
+  SessionNumber,
+  Snapshot,
+  StoredDelivery,
+  StoredSubscription,
+  StoredWill,
+} from '../../core/broker/changes.ts';
+import type { Message, PacketIdentifier } from '../../core/mqtt/packet.ts';
+import type { TopicName } from '../../core/mqtt/topic.ts';
+import { queuedSize } from '../../core/session/queue.ts';
+
+class Held {
+  state: Extract<Change, { kind: 'session' }>;
+  subscriptions = new Map<string, StoredSubscription>();
+  received = new Set<PacketIdentifier>();
+  deliveries = new Map<Sequence, StoredDelivery>();
+  will: StoredWill | undefined = undefined;
+
+  constructor(state: Extract<Change, { kind: 'session' }>) {
+    this.state = state;
+  }
+}
+
+export class Ledger {
+  sessions = new Map<SessionNumber, Held>();
+  messages = new Map<MessageNumber, Message>();
+  retained = new Map<TopicName, MessageNumber>();
+  commands = new Set<MessageNumber>();
+  last = { lastSession: 0, lastMessage: 0, lastSequence: 0 };
+
+  /**
+   * A turn is over: messages that nothing refers to are gone, and a change that names one is a bug
+   * that throws.
+   */
+  settle(): void {
+    const referred = new Set([...this.retained.values(), ...this.commands]);
+    for (const { deliveries } of this.sessions.values()) {
+      for (const { message } of deliveries.values()) referred.add(message);
+    }
+    for (const message of this.messages.keys()) {
+      if (!referred.has(message)) this.messages.delete(message);
+    }
+  }
+
+  apply(change: Change): void {
+    const { last } = this;
+    switch (change.kind) {
+      case 'message':
+        this.messages.set(change.message, change.content);
+        last.lastMessage = Math.max(last.lastMessage, change.message);
+        return;
+      case 'session': {
+        const held = this.sessions.get(change.session);
+        if (held === undefined) this.sessions.set(change.session, new Held(change));
+        else held.state = change;
+        last.lastSession = Math.max(last.lastSession, change.session);
+        return;
+      }
+      case 'session-ended':
+        this.sessions.delete(change.session);
+        return;
+      case 'retained':
+        this.#content(change.message);
+        this.retained.set(change.topic, change.message);
+        return;
+      case 'cleared':
+        this.retained.delete(change.topic);
+        return;
+      case 'command':
+        this.#content(change.message);
+        this.commands.add(change.message);
+        return;
+      case 'command-done':
+        this.commands.delete(change.message);
+        return;
+      default:
+        return this.#applyTo(this.#held(change.session), change);
+    }
+  }
+
+  #held(session: SessionNumber): Held {
+    const held = this.sessions.get(session);
+    if (held === undefined) throw new Error(`session ${session} was not kept`);
+    return held;
+  }
+
+  #applyTo(held: Held, change: Change): void {
+    switch (change.kind) {
+      case 'subscribed': {
+        const { shareName, filter } = change.subscription;
+        held.subscriptions.set(`${shareName}/${filter}`, change.subscription);
+        return;
+      }
+      case 'unsubscribed':
+        held.subscriptions.delete(`${change.shareName}/${change.filter}`);
+        return;
+      case 'queued':
+        this.#content(change.delivery.message);
+        held.deliveries.set(change.delivery.sequence, change.delivery);
+        this.last.lastSequence = Math.max(this.last.lastSequence, change.delivery.sequence);
+        return;
+      case 'sent':
+        return alter(held, change.sequence, { packetIdentifier: change.packetIdentifier });
+      case 'released':
+        return alter(held, change.sequence, { released: true });
+      case 'done':
+        held.deliveries.delete(change.sequence);
+        return;
+      case 'oldest-dropped': {
+        const oldest = inOrder(held).find((delivery) => delivery.packetIdentifier === 0);
+        if (oldest !== undefined) held.deliveries.delete(oldest.sequence);
+        return;
+      }
+      case 'received':
+        held.received.add(change.packetIdentifier);
+        return;
+      case 'freed':
+        held.received.delete(change.packetIdentifier);
+        return;
+      case 'will':
+        held.will = change.will;
+        return;
+      case 'will-gone':
+        held.will = undefined;
+        return;
+      default:
+        throw new Error(`${change.kind} is no change to a session`);
+    }
+  }
+
+  /** Everything in one piece, each list in the order of its numbers or topics. */
+  snapshot(): Snapshot {
+    const content = (message: MessageNumber) => ({ message, content: this.#content(message) });
+    const numbers = [...this.sessions.keys()].sort((a, b) => a - b);
+    return {
+      sessions: numbers.map((session) => {
+        const held = this.#held(session);
+        const { user, clientIdentifier, expirySeconds, expiresAtMs } = held.state;
+        const sizes = inOrder(held).map(({ message }) => queuedSize(this.#content(message)));
+        return {
+          session,
+          user,
+          clientIdentifier,
+          expirySeconds,
+          expiresAtMs,
+          subscriptions: [...held.subscriptions.values()].sort(bySubscription),
+          received: [...held.received].sort((a, b) => a - b),
+          queuedMessages: held.deliveries.size,
+          queuedBytes: sizes.reduce((sum, size) => sum + size, 0),
+        };
+      }),
+      retained: [...this.retained.values()].map(content).sort(byTopic),
+      wills: numbers.flatMap((session) => {
+        const { will } = this.#held(session);
+        return will === undefined ? [] : [{ session, will }];
+      }),
+      commands: [...this.commands].sort((a, b) => a - b).map(content),
+      ...this.last,
+    };
+  }
+
+  fetch(session: SessionNumber, after: Sequence, limit: number, bytes: number): FetchedDeliveries {
+    const held = this.sessions.get(session);
+    const all = held === undefined ? [] : inOrder(held).filter(({ sequence }) => sequence > after);
+    const deliveries: FetchedDeliveries['deliveries'][number][] = [];
+    let size = 0;
+    for (const delivery of all) {
+      const content = this.#content(delivery.message);
+      if (deliveries.length === limit) break;
+      if (deliveries.length > 0 && size + queuedSize(content) > bytes) break;
+      deliveries.push({ ...delivery, content });
+      size += queuedSize(content);
+    }
+    return { session, deliveries, more: deliveries.length < all.length };
+  }
+
+  #content(message: MessageNumber): Message {
+    const content = this.messages.get(message);
+    if (content === undefined) throw new Error(`message ${message} is not kept, or not any more`);
+    return content;
+  }
+}
+
+function alter(held: Held, sequence: Sequence, change: Partial<StoredDelivery>): void {
+  const delivery = held.deliveries.get(sequence);
+  if (delivery !== undefined) held.deliveries.set(sequence, { ...delivery, ...change });
+}
+
+function inOrder(held: Held): StoredDelivery[] {
+  return [...held.deliveries.values()].sort((a, b) => a.sequence - b.sequence);
+}
+
+function bySubscription(a: StoredSubscription, b: StoredSubscription): number {
+  return a.shareName === b.shareName
+    ? compare(a.filter, b.filter)
+    : compare(a.shareName, b.shareName);
+}
+
+function byTopic(a: { readonly content: Message }, b: { readonly content: Message }): number {
+  return compare(a.content.topic, b.content.topic);
+}
+
+/** As SQLite orders text: by its bytes. */
+export function compare(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** The pieces of a snapshot as one, in the order of `Ledger.snapshot`. */
+export function joinSnapshot(pieces: Iterable<Snapshot>): Snapshot {
+  const all = [...pieces];
+  const first = all[0];
+  if (first === undefined) throw new Error('a snapshot has one piece at least');
+  return {
+    ...first,
+    sessions: all.flatMap((piece) => piece.sessions),
+    retained: all.flatMap((piece) => piece.retained),
+    wills: all.flatMap((piece) => piece.wills),
+    commands: all.flatMap((piece) => piece.commands),
+  };
+}
