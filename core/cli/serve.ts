@@ -57,27 +57,25 @@ async function serveUntilSignalled(
   const { config } = configuration;
   const { promise: signalled, resolve: signal } = Promise.withResolvers<string>();
   let reload = (): void => {};
-  const listen = () =>
-    listenForSignals({
-      stop: signal,
-      stopNow: (name) => {
-        log.warn('stopping at once', { reason: name });
-        void log.flush().finally(() => process.exit(1));
-      },
-      reload: () => reload(),
-    });
-  await lifecycle.open('signals', listen, (end) => end());
+  listenForSignals({
+    stop: signal,
+    stopNow: (name) => {
+      log.warn('stopping at once', { reason: name });
+      void log.flush().finally(() => process.exit(1));
+    },
+    reload: () => reload(),
+  });
   const notifier = tryOpenNotifier(log);
   const service = await openService(config, log, lifecycle);
   reload = () => void service.reload();
   const watchdog = () => startWatchdog(notifier);
   await lifecycle.open('watchdog', watchdog, clearInterval);
 
-  log.info('serving', { version: programVersion() });
   if (service.hasOwnSecret) {
     const out = isPretty(config.logFormat) ? process.stdout : process.stderr;
     out.write(firstSteps(configuration));
   }
+  log.info('serving', { version: programVersion() });
   notifier?.send('READY=1');
 
   const name = await signalled;

@@ -64,8 +64,11 @@ export interface SignalHandlers {
   reload(): void;
 }
 
-/** Listens for signals from now on; the function that is returned ends that. */
-export function listenForSignals(handlers: SignalHandlers): () => void {
+/**
+ * Listens for signals from now on, until the process is gone: one that comes while the last part
+ * closes must not turn a good end into a bad one.
+ */
+export function listenForSignals(handlers: SignalHandlers): void {
   let stopping = false;
   const stop = (signal: string): void => {
     if (stopping) handlers.stopNow(signal);
@@ -74,13 +77,7 @@ export function listenForSignals(handlers: SignalHandlers): () => void {
       handlers.stop(signal);
     }
   };
-  const reload = (): void => handlers.reload();
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  process.on('SIGHUP', reload);
-  return () => {
-    process.off('SIGTERM', stop);
-    process.off('SIGINT', stop);
-    process.off('SIGHUP', reload);
-  };
+  process.on('SIGHUP', () => handlers.reload());
 }

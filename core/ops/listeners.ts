@@ -2,6 +2,8 @@
  * The listeners that the settings ask for, and the certificates that they show: read at start, and
  * again when their files change or SIGHUP asks.
  */
+import type { App } from '../http/app.ts';
+import { listenHttps } from '../http/server.ts';
 import { AddressList } from '../net/address.ts';
 import type { TlsMaterial } from '../net/certificate.ts';
 import { type CertificateEvent, CertificateKeeper } from '../net/certificate-keeper.ts';
@@ -29,12 +31,19 @@ interface Listener {
   stop(): void;
 }
 
-/** `tls` is undefined where no listener needs it. Throws `StartError`. */
+export interface ListenersOptions {
+  readonly config: Config;
+  readonly turn: Turn;
+  /** Undefined where no listener needs it. */
+  readonly tls: OpenedTls | undefined;
+  /** Undefined where HTTPS is off. */
+  readonly app: App | undefined;
+  readonly log: Log;
+}
+
+/** Throws `StartError`. */
 export async function openListeners(
-  config: Config,
-  turn: Turn,
-  tls: OpenedTls | undefined,
-  log: Log,
+  { config, turn, tls, app, log }: ListenersOptions,
   lifecycle: Lifecycle,
 ): Promise<Listeners> {
   const listeners: Listener[] = [];
@@ -47,15 +56,23 @@ export async function openListeners(
     log.info('listening', { reason: name, host: config.host, port });
     listeners.push(listener);
   };
+  const trustedProxies =
+    config.proxyTrusted.length > 0 ? new AddressList(config.proxyTrusted) : undefined;
+  if (config.proxyProtocol && trustedProxies === undefined) {
+    throw new StartError(
+      'PROXY_TRUSTED is missing: PROXY_PROTOCOL needs to know whose headers to believe',
+    );
+  }
   const tcp: Omit<TcpOptions, 'port' | 'setting' | 'tls'> = {
     turn,
     hostname: config.host,
-    proxy: config.proxyProtocol
-      ? { trusted: new AddressList(config.proxyTrusted), timeoutMs: PROXY_HEADER_MS }
-      : undefined,
+    proxy:
+      config.proxyProtocol && trustedProxies !== undefined
+        ? { trusted: trustedProxies, timeoutMs: PROXY_HEADER_MS }
+        : undefined,
     tcpKeepAliveMs: config.tcpKeepAliveSeconds * 1_000,
   };
-  const { host, mqttsPort, mqttPort } = config;
+  const { host, mqttsPort, mqttPort, httpsPort } = config;
 
   if (mqttsPort > 0 && tls !== undefined) {
     const options = {
@@ -74,6 +91,24 @@ export async function openListeners(
     });
     await add('MQTT without TLS', mqttPort, () =>
       listenTcp({ ...tcp, port: mqttPort, setting: 'MQTT_PORT', tls: undefined }),
+    );
+  }
+  if (httpsPort > 0 && tls !== undefined && app !== undefined) {
+    await add('HTTPS', httpsPort, () =>
+      listenHttps({
+        hostname: host,
+        port: httpsPort,
+        setting: 'HTTPS_PORT',
+        material: tls.material,
+        ciphers: config.tlsCiphers,
+        app,
+        webSocket: {
+          turn,
+          allowedOrigins: config.allowedOrigins,
+          maximumPacketSize: config.maximumPacketSize,
+        },
+        trustedProxies,
+      }),
     );
   }
 
@@ -114,6 +149,7 @@ function openKeeper(
       material: tls.material,
       use: (material) => {
         for (const listener of listeners) listener.useMaterial(material);
+        tls.material = material;
       },
       report,
       counters: turn.counters,

@@ -20,6 +20,7 @@ import { observe } from './observe.ts';
 import { type Config, limitsOf } from './settings.ts';
 import { openTls } from './tls-files.ts';
 import { version } from './version.ts';
+import { openWebApp } from './web-app.ts';
 
 export interface Service {
   /** Whether tokens are checked against a secret that was made here: nobody has configured where they come from. */
@@ -52,13 +53,18 @@ export async function openService(
     () => openTurn(config, policy, verifier, log),
     (part) => part.stop(),
   );
-  const listeners = await openListeners(config, turn, tls, log, lifecycle);
+  let state: 'starting' | 'serving' | 'draining' = 'starting';
+  const notReady = (): readonly string[] => (state === 'serving' ? [] : [state]);
+  const app = tls && (await openWebApp({ config, turn, verifier, tls, notReady, log }, lifecycle));
+  const listeners = await openListeners({ config, turn, tls, app, log }, lifecycle);
+  state = 'serving';
   // A key server that is down is no reason not to start; the first token that needs it asks again.
   void verifier.prefetch(Date.now());
   return {
     hasOwnSecret: ownSecret !== undefined,
     reload: () => listeners.reload(),
     drain: (timeoutMs) => {
+      state = 'draining';
       listeners.stop();
       turn.shutDown();
       return within(timeoutMs, turn.empty());

@@ -58,13 +58,13 @@ const transport = {
     'Whether every connection to the MQTT ports begins with a PROXY protocol header, v1 or v2',
   ),
   proxyTrusted: list(
-    'Proxies that may send such a header; others are refused',
+    'Proxies that may send such a header, others being refused, and whose X-Forwarded-For the HTTPS port believes',
     'a list of addresses and blocks such as 10.0.0.0/8, with commas between them',
     isAddressBlock,
   ),
   allowedOrigins: list(
-    'Origins of web pages that may open a WebSocket, such as https://app.example.com; not set: those of no page',
-    'a list of origins such as https://app.example.com, with commas between them',
+    'Origins of web pages that may open a WebSocket, such as https://app.example.com; `*` for any. Pages of the HTTPS port itself always may',
+    'a list of origins such as https://app.example.com, with commas between them, or *',
     isOrigin,
   ),
   tcpKeepAliveSeconds: integer(
@@ -303,6 +303,11 @@ const operation = {
     1,
     1_000_000,
     'Lines of one kind that are logged in ten seconds; further ones are counted',
+  ),
+  metricsAccess: choice(
+    'loopback',
+    ['loopback', 'token', 'open', 'off'],
+    'Who may read /metrics: this machine and admins, admins alone, everybody, or nobody',
   ),
   drainTimeoutMs: integer(
     10_000,

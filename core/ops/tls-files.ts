@@ -15,7 +15,8 @@ import type { Config } from './settings.ts';
 
 export interface OpenedTls {
   readonly files: TlsFiles;
-  readonly material: TlsMaterial;
+  /** What is in use: replaced when the files are read anew. */
+  material: TlsMaterial;
 }
 
 /** Throws `StartError`. */

@@ -139,18 +139,29 @@ export class Broker {
   /** The first line of stdout, now or later, that `wanted` accepts. Rejects where the process ends before it. */
   async line(wanted: (line: string) => boolean): Promise<string> {
     for (let index = 0; ; index++) {
-      while (index >= this.lines.length) {
-        const arrived = new Promise<'line'>((resolve) => {
-          this.#arrived = () => resolve('line');
-        });
-        const ended = this.#read.then(() => 'end' as const);
-        const what = await Promise.race([arrived, ended]);
-        if (what === 'end' && index >= this.lines.length) {
-          throw new Error(`the broker ended: ${this.lines.join('\n')}\n${this.errors}`);
-        }
-      }
+      while (index >= this.lines.length) await this.#more(() => index < this.lines.length);
       const line = this.lines[index] ?? '';
       if (wanted(line)) return line;
+    }
+  }
+
+  /** The first match of `pattern` in stderr, now or later. Rejects where the process ends before it. */
+  async said(pattern: RegExp): Promise<string> {
+    for (;;) {
+      const found = pattern.exec(this.errors)?.[0];
+      if (found !== undefined) return found;
+      await this.#more(() => pattern.test(this.errors));
+    }
+  }
+
+  /** Resolves when something has come; rejects where the process has ended without what is wanted. */
+  async #more(isThere: () => boolean): Promise<void> {
+    const arrived = new Promise<'more'>((resolve) => {
+      this.#arrived = () => resolve('more');
+    });
+    const ended = this.#read.then(() => 'end' as const);
+    if ((await Promise.race([arrived, ended])) === 'end' && !isThere()) {
+      throw new Error(`the broker ended: ${this.lines.join('\n')}\n${this.errors}`);
     }
   }
 
@@ -178,6 +189,7 @@ export class Broker {
   async #readErrors(): Promise<void> {
     for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
       this.errors += text;
+      this.#arrived();
     }
   }
 }
