@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-/** What a worker or the executable begins with; the first is the program. */
-const entryPoints = ['index.ts', 'core/plugins/worker.ts'];
+/** The program, and what its threads begin with. */
+const entryPoints = ['index.ts', ...[...new Bun.Glob('core/*/worker.ts').scanSync()].sort()];
 
 const targets = {
   host: { outfile: 'dist/bellhop', target: undefined },

@@ -80,7 +80,7 @@ export class Harness {
   readonly #awaitingVerdict: { connection: ConnectionId; token: string }[] = [];
   readonly #storage = new MemoryStorage();
   #stored = 0;
-  readonly #wanted: [session: SessionNumber, after: Sequence, limit: number][] = [];
+  readonly #wanted: [session: SessionNumber, after: Sequence, limit: number, bytes: number][] = [];
   #connections = 0;
   #assigned = 0;
 
@@ -232,7 +232,7 @@ export class Harness {
     }
     const wanted = this.#wanted.shift();
     if (wanted === undefined) return false;
-    this.broker.fetched(this.#storage.fetch(...wanted), this.now);
+    this.broker.fetched(this.#storage.fetch(wanted[0], wanted[1], wanted[2]), this.now);
     return true;
   }
 

@@ -11,6 +11,7 @@ import type { Policy } from '../auth/rights.ts';
 import { createVerifier, type Verifier } from '../auth/token.ts';
 import { createBroker } from '../broker/broker.ts';
 import { Turn } from '../net/turn.ts';
+import { type BrokerStorage, openBrokerStorage } from './broker-storage.ts';
 import { ensureSecret, openDataFolder } from './data-folder.ts';
 import { needsOwnSecret, verifierOptions } from './identity.ts';
 import { type Lifecycle, StartError, within } from './lifecycle.ts';
@@ -48,13 +49,23 @@ export async function openService(
   const verifier = openVerifier(config, ownSecret, log);
   const policy = await openPolicy(config);
   const tls = mqttsPort + httpsPort > 0 ? await openTls(config) : undefined;
+  const { dataDir, durability } = config;
+  const stored =
+    durability === 'memory'
+      ? undefined
+      : await openBrokerStorage(dataDir, durability, log, lifecycle);
   const turn = await lifecycle.open(
     'connections',
-    () => openTurn(config, policy, verifier, log),
+    () => openTurn(config, policy, verifier, stored, log),
     (part) => part.stop(),
   );
+  stored?.attach(turn);
   let state: 'starting' | 'serving' | 'draining' = 'starting';
-  const notReady = (): readonly string[] => (state === 'serving' ? [] : [state]);
+  const notReady = (): readonly string[] => {
+    const problem = stored?.problem();
+    const reasons = problem === undefined ? [] : [`nothing can be stored: ${problem}`];
+    return state === 'serving' ? reasons : [state, ...reasons];
+  };
   const app = tls && (await openWebApp({ config, turn, verifier, tls, notReady, log }, lifecycle));
   const listeners = await openListeners({ config, turn, tls, app, log }, lifecycle);
   state = 'serving';
@@ -72,8 +83,15 @@ export async function openService(
   };
 }
 
-function openTurn(config: Config, policy: Policy, verifier: Verifier, log: Log): Turn {
+function openTurn(
+  config: Config,
+  policy: Policy,
+  verifier: Verifier,
+  stored: BrokerStorage | undefined,
+  log: Log,
+): Turn {
   return new Turn({
+    storage: stored?.storage,
     broker: (outbox) =>
       createBroker({
         outbox,
@@ -82,6 +100,7 @@ function openTurn(config: Config, policy: Policy, verifier: Verifier, log: Log):
         limits: limitsOf(config),
         assignClientIdentifier: () => `auto-${randomUUID()}`,
         startedAt: Date.now(),
+        durable: stored !== undefined,
       }),
     verify: (token, wallMs) => verifier.verify(token, wallMs),
     handle: () => {},

@@ -96,6 +96,11 @@ const tls = {
 const folders = {
   dataDir: text('./data', 'Folder for what the broker keeps; made with mode 0700 where missing'),
   pluginsDir: text('./plugins', 'Folder whose files are the handlers'),
+  durability: choice(
+    'fsync',
+    ['fsync', 'os', 'memory'],
+    'What an acknowledgement promises: `fsync` that it survives power loss, `os` a crash of the process, `memory` nothing of it',
+  ),
 };
 
 const tokens = {
@@ -349,7 +354,7 @@ export const settingKeys = Object.keys(settings) as SettingKey[];
  * Names that the design has fixed for what later versions do. They are no error, so that one
  * environment serves both; the start says that they have no effect yet.
  */
-export const reservedNames = ['DURABILITY', 'NATS_URL', 'LOGGLY_TOKEN', 'LOGGLY_SUBDOMAIN'];
+export const reservedNames = ['NATS_URL', 'LOGGLY_TOKEN', 'LOGGLY_SUBDOMAIN'];
 
 /** `mqttsPort` is MQTTS_PORT in the environment. */
 export function environmentName(key: SettingKey): string {
