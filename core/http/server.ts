@@ -47,7 +47,7 @@ export const WEBSOCKET_PATH = '/mqtt';
 const LONGEST_BODY_BYTES = 1_048_576;
 const TLS_1_2 = 0x0303;
 
-/** Throws a `ListenError` where the port cannot be had. */
+/** Throws a `ListenError` where the port cannot be had, or TLS not be spoken as asked. */
 export function listenHttps(options: HttpsOptions): HttpsListener {
   const { hostname, setting } = options;
   let server: Server<WebSocketData>;

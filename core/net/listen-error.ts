@@ -11,7 +11,7 @@ export class ListenError extends Error {
     this.setting = setting;
   }
 
-  /** Reads what Bun threw on opening `hostname`:`port`. */
+  /** Reads what Bun threw on opening `hostname`:`port`, or on making ready for TLS there. */
   static from(thrown: unknown, setting: string, hostname: string, port: number): ListenError {
     const code = (thrown as { code?: string }).code;
     const where = `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`;
@@ -29,7 +29,11 @@ export class ListenError extends Error {
           `${setting}: no permission to listen on ${where}; ports below 1024 need a privilege`,
           cause,
         );
+      case 'ERR_SSL_NO_CIPHER_MATCH':
+        return new ListenError('TLS_CIPHERS', 'TLS_CIPHERS: it names no cipher of TLS 1.2', cause);
       default:
+        if (code?.startsWith('ERR_'))
+          return new ListenError('TLS_CERT', `TLS_CERT: ${messageOf(thrown)}`, cause);
         return new ListenError(
           'HOST',
           `HOST: cannot listen on ${where}: ${code === 'EADDRNOTAVAIL' ? 'this machine does not have that address' : messageOf(thrown)}`,

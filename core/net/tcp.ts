@@ -42,10 +42,10 @@ export interface TcpListener {
 
 const NOTHING = new Uint8Array(0);
 
-/** Throws a `ListenError` where the port cannot be had. */
+/** Throws a `ListenError` where the port cannot be had, or TLS not be spoken as asked. */
 export function listenTcp(options: TcpOptions): TcpListener {
   const { turn, tls, proxy, tcpKeepAliveMs } = options;
-  let context = tls === undefined ? undefined : createTlsContext(tls);
+  let context = tls === undefined ? undefined : orListenError(options, () => createTlsContext(tls));
   const secured = clientHandlers(turn, tls, (socket) => socket.data as Origin);
 
   /** Begins TLS with a client; false where the listener is plaintext. */
@@ -94,12 +94,14 @@ export function listenTcp(options: TcpOptions): TcpListener {
   };
 }
 
-function listen<Data>(
-  { hostname, port, setting }: TcpOptions,
-  socket: SocketHandler<Data>,
-): TCPSocketListener<Data> {
+function listen<Data>(options: TcpOptions, socket: SocketHandler<Data>): TCPSocketListener<Data> {
+  const { hostname, port } = options;
+  return orListenError(options, () => Bun.listen<Data>({ hostname, port, socket }));
+}
+
+function orListenError<T>({ setting, hostname, port }: TcpOptions, open: () => T): T {
   try {
-    return Bun.listen<Data>({ hostname, port, socket });
+    return open();
   } catch (error) {
     throw ListenError.from(error, setting, hostname, port);
   }

@@ -169,6 +169,11 @@ describe('the HTTPS listener', () => {
     );
   });
 
+  test('refuses a cipher list that fits nothing in one line that names the setting', () => {
+    const open = () => listen({ ciphers: 'nonsense' });
+    expect(open).toThrow('TLS_CIPHERS: it names no cipher of TLS 1.2');
+  });
+
   test('accepts no more once it is stopped, and WebSockets live on', async () => {
     const { port, listener, broker } = listen();
     const socket = new WebSocket(`wss://127.0.0.1:${port}/mqtt`, {

@@ -246,6 +246,17 @@ describe('a TLS listener', () => {
   });
 });
 
+test('a cipher list that fits nothing is refused in one line that names the setting', async () => {
+  expect(() => listen({ ciphers: 'nonsense' })).toThrow(
+    'TLS_CIPHERS: it names no cipher of TLS 1.2',
+  );
+  const { port } = listen({ ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' });
+  const client = connectSecurely(port, { maxVersion: 'TLSv1.2' });
+  await client.secured;
+  expect(client.stream.getCipher().name).toBe('ECDHE-ECDSA-AES256-GCM-SHA384');
+  client.stream.destroy();
+});
+
 describe('a renewed certificate', () => {
   test('is shown to new connections, and those that stand live on', async () => {
     const { port, listener, broker } = listen();
