@@ -4,7 +4,7 @@
  *
  * The runtime of another architecture is fetched from the npm registry by Bun, once.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -76,3 +76,5 @@ if (unknown !== undefined) {
 mkdirSync('dist', { recursive: true });
 const buildCommit = commit();
 for (const name of wanted.length > 0 ? (wanted as Target[]) : known) build(name, buildCommit);
+// The executables hold their source maps; Bun leaves copies beside them.
+for (const map of new Bun.Glob('dist/*.map').scanSync()) rmSync(map);

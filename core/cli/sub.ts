@@ -26,9 +26,12 @@ export const sub: Command = {
     const client = await connect(given);
     const printed = printMessages(client, count);
     printed.catch(() => {}); // heard below, once the subscription stands
-    await subscribe(client, given.all('topic'), qos);
-    await printed;
-    await client.endAsync().catch(() => {});
+    try {
+      await subscribe(client, given.all('topic'), qos);
+      await printed;
+    } finally {
+      await client.endAsync().catch(() => {});
+    }
     return 0;
   },
 };
@@ -43,7 +46,6 @@ async function subscribe(
   });
   const refused = answers.filter((answer) => answer.qos >= 0x80).map((answer) => answer.topic);
   if (refused.length > 0) {
-    client.end(true);
     throw new StartError(`${refused.join(', ')}: the broker refused the subscription`);
   }
   process.stderr.write(`subscribed to ${filters.join(', ')}\n`);

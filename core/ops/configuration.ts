@@ -174,6 +174,6 @@ function textOf(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as { code?: string }).code === 'ENOENT') return undefined;
-    throw error;
+    throw new Error(`${path} cannot be read: ${(error as Error).message}`);
   }
 }

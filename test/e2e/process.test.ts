@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ReadableStreamDefaultReader } from 'node:stream/web';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Subprocess } from 'bun';
 import mqtt, { type MqttClient } from 'mqtt';
