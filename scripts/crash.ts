@@ -264,6 +264,7 @@ for (let cycle = 1; cycle <= cycles; cycle++) {
   if (cycle % 10 === 0) await leaveWill(token, cycle);
   if (cycle % 4 === 1) away.client.drop();
   if (cycle % 4 === 3) away.client.start();
+  while (!publishers.some((each) => each.open)) await Bun.sleep(5);
   await Bun.sleep(Math.floor(random() * 300));
   broker.kill('SIGKILL');
   await broker.exited;

@@ -148,7 +148,10 @@ export interface StoredSession {
   readonly queuedBytes: number;
 }
 
-/** What a start finds in the broker's file. It comes in pieces; what is queued stays on disk. */
+/**
+ * What a start finds in the broker's file. It comes in pieces, sessions before their Wills; what is
+ * queued stays on disk.
+ */
 export interface Snapshot {
   readonly sessions: readonly StoredSession[];
   readonly retained: readonly { readonly message: MessageNumber; readonly content: Message }[];

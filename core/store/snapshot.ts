@@ -28,8 +28,8 @@ export function* readSnapshot(path: string): Generator<Snapshot, void, undefined
     database.run('begin');
     const numbers = readNumbers(database);
     const empty = { sessions: [], retained: [], wills: [], commands: [], ...numbers };
-    yield { ...empty, wills: readWills(database) };
     for (const sessions of readSessions(database)) yield { ...empty, sessions };
+    yield { ...empty, wills: readWills(database) };
     for (const retained of readMessages(database, 'retained')) yield { ...empty, retained };
     for (const commands of readMessages(database, 'command')) yield { ...empty, commands };
   } finally {

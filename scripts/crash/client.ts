@@ -48,7 +48,9 @@ export class CrashClient {
   #socket: Socket | undefined = undefined;
   #framer = new Framer(1 << 20);
   #open = false;
-  #stopped = false;
+  #started = false;
+  /** Which start is the present one: what an earlier one left behind has no say. */
+  #life = 0;
   #subscribed = false;
   #subscribeIdentifier = 0;
   /** Called when there is room for another message. */
@@ -70,15 +72,18 @@ export class CrashClient {
   }
 
   start(): void {
-    this.#stopped = false;
-    void this.#connect();
+    if (this.#started) return;
+    this.#started = true;
+    void this.#connect(++this.#life);
   }
 
   /** Leaves without a word, as a phone in a tunnel. */
   drop(): void {
-    this.#stopped = true;
+    this.#started = false;
+    this.#life++;
     this.#open = false;
     this.#socket?.terminate();
+    this.#socket = undefined;
   }
 
   publish(
@@ -95,20 +100,26 @@ export class CrashClient {
     if (this.#open) this.#sendPublish(this.#identifier, message, false);
   }
 
-  async #connect(): Promise<void> {
-    while (!this.#stopped) {
+  async #connect(life: number): Promise<void> {
+    while (life === this.#life) {
       try {
-        this.#framer = new Framer(1 << 20);
-        this.#socket = await Bun.connect({
+        const socket = await Bun.connect({
           hostname: '127.0.0.1',
           port: this.#options.port,
           socket: {
-            data: (_socket, data) => this.#read(data),
-            close: () => this.#closed(),
+            data: (from, data) => {
+              if (from === this.#socket) this.#read(data);
+            },
+            close: (from) => {
+              if (from === this.#socket) this.#closed(life);
+            },
             error: () => {},
             open: () => {},
           },
         });
+        if (life !== this.#life) return void socket.terminate();
+        this.#framer = new Framer(1 << 20);
+        this.#socket = socket;
         this.#sendConnect();
         return;
       } catch {
@@ -117,10 +128,10 @@ export class CrashClient {
     }
   }
 
-  #closed(): void {
+  #closed(life: number): void {
     this.#open = false;
     this.#socket = undefined;
-    if (!this.#stopped) setTimeout(() => void this.#connect(), RETRY_MS);
+    setTimeout(() => void this.#connect(life), RETRY_MS);
   }
 
   #send(packet: Packet): void {
@@ -265,7 +276,10 @@ export class CrashClient {
     const message = this.#outgoing.get(packet.packetIdentifier);
     if (message === undefined || (message.qos === 2 && !message.released)) return;
     this.#outgoing.delete(packet.packetIdentifier);
-    if (packet.reasonCode >= ReasonCode.UnspecifiedError) {
+    // PUBCOMP may say that the identifier is free already: its first PUBCOMP was lost with a connection.
+    const over =
+      packet.type === 'pubcomp' && packet.reasonCode === ReasonCode.PacketIdentifierNotFound;
+    if (packet.reasonCode >= ReasonCode.UnspecifiedError && !over) {
       this.refusals.push(`${packet.type} 0x${packet.reasonCode.toString(16)}`);
     } else message.acknowledged();
     this.onRoom();
