@@ -56,34 +56,35 @@ export function listenTcp(options: TcpOptions): TcpListener {
     return true;
   }
 
-  const listener =
-    proxy !== undefined
-      ? listen<ProxiedData>(options, {
-          ...proxyHandlers(turn, proxy, (socket, address, received) => {
-            setTcpOptions(socket, tcpKeepAliveMs);
-            if (secure(socket, address, received)) return;
-            turn.counters.accepted.mqtt++;
-            const link = turn.opened(socket, { transport: 'mqtt', address });
-            socket.data = link;
-            if (received.length > 0) turn.received(link, received);
-          }),
-        })
-      : tls !== undefined
-        ? listen<undefined>(options, {
-            open(socket) {
-              setTcpOptions(socket, tcpKeepAliveMs);
-              secure(socket, addressOf(socket), NOTHING);
-            },
-            drain() {}, // Bun wants one of two handlers, and `data` would be called with what is encrypted
-          })
-        : listen<ClientData>(
-            options,
-            clientHandlers(turn, undefined, (socket) => {
-              setTcpOptions(socket, tcpKeepAliveMs);
-              return { transport: 'mqtt', address: addressOf(socket) };
-            }),
-          );
+  function open(): TCPSocketListener<unknown> {
+    if (proxy !== undefined)
+      return listen<ProxiedData>(
+        options,
+        proxyHandlers(turn, proxy, (socket, address, received) => {
+          setTcpOptions(socket, tcpKeepAliveMs);
+          if (secure(socket, address, received)) return;
+          turn.counters.accepted.mqtt++;
+          const link = turn.opened(socket, { transport: 'mqtt', address });
+          socket.data = link;
+          if (received.length > 0) turn.received(link, received);
+        }),
+      );
+    if (tls !== undefined)
+      return listen<undefined>(options, {
+        open(socket) {
+          setTcpOptions(socket, tcpKeepAliveMs);
+          secure(socket, addressOf(socket), NOTHING);
+        },
+        drain() {}, // Bun wants one of two handlers, and `data` would be called with what is encrypted
+      });
+    const handlers = clientHandlers(turn, undefined, (socket) => {
+      setTcpOptions(socket, tcpKeepAliveMs);
+      return { transport: 'mqtt', address: addressOf(socket) };
+    });
+    return listen<ClientData>(options, handlers);
+  }
 
+  const listener = open();
   return {
     hostname: listener.hostname,
     port: listener.port,

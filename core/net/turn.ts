@@ -23,12 +23,10 @@ import type { BrokerEvent, ConnectionId, Millis, Origin, Outbox } from '../broke
 import type { Message } from '../mqtt/packet.ts';
 import type { TopicFilter } from '../mqtt/topic.ts';
 import { Alarm } from './alarm.ts';
-import { BufferPool } from './buffer-pool.ts';
 import { SteadyClock } from './clock.ts';
 import { type NetCounters, newNetCounters } from './counters.ts';
-import { Lingering } from './lingering.ts';
-import { Link, type Transport } from './link.ts';
-import { Registry } from './registry.ts';
+import type { Link, Transport } from './link.ts';
+import { Sockets } from './sockets.ts';
 import { Verdicts, type Verify } from './verdicts.ts';
 
 export interface TurnOptions {
@@ -64,8 +62,6 @@ export interface Journal {
 
 /** Unwritten bytes of one turn, over all connections, from which on it writes between two of its inputs. */
 const LONG_TURN_BYTES = 4 * 1024 * 1024;
-/** The same beyond which it writes in the midst of one. */
-const EARLY_WRITE_BYTES = 32 * 1024 * 1024;
 /** After the broker failed in `passed`, so that a deadline that always fails does not spin the loop. */
 const FAULT_PAUSE_MS = 1_000;
 
@@ -74,30 +70,24 @@ export class Turn implements Outbox {
   readonly clock: SteadyClock;
   readonly counters: NetCounters;
   readonly #options: TurnOptions;
-  readonly #registry = new Registry();
-  readonly #pool = new BufferPool();
-  readonly #lingering: Lingering;
+  readonly #sockets: Sockets;
   /** Whether a turn has begun and is still to settle. */
   #begun = false;
   #begunAt = 0;
   #now: Millis;
-  /** Connections that this turn writes to. */
-  readonly #dirty: Link[] = [];
-  #unwritten = 0;
   readonly #verdicts: Verdicts;
   readonly #alarm: Alarm;
   #commands: { readonly command: Message; readonly number: MessageNumber }[] = [];
-  #whenEmpty: (() => void)[] = [];
 
   constructor(options: TurnOptions) {
     this.#options = options;
     this.clock = options.clock ?? new SteadyClock();
     this.counters = options.counters ?? newNetCounters();
     this.#now = this.clock.now();
-    this.#lingering = new Lingering(
+    this.#sockets = new Sockets(
+      this.counters,
       options.closeTimeoutMs ?? 5_000,
       options.maximumLingering ?? 1_000,
-      (link) => this.#cut(link),
     );
     this.#alarm = new Alarm(this.clock, this.#wake);
     this.#verdicts = new Verdicts(
@@ -114,8 +104,7 @@ export class Turn implements Outbox {
 
   /** A socket was accepted. Its bytes, drains and end are to be told with the link that is returned. */
   opened(transport: Transport, origin: Origin): Link {
-    const link = new Link(this.#registry.nextId(), origin.address, transport, this.#pool);
-    this.#registry.add(link);
+    const link = this.#sockets.add(transport, origin.address);
     const now = this.#begin();
     try {
       this.broker.opened(link.id, origin, now);
@@ -135,26 +124,18 @@ export class Turn implements Outbox {
       this.#fault(link, error);
     }
     // A long turn must not look like slow readers to the broker.
-    if (this.#unwritten > LONG_TURN_BYTES) this.#write();
+    if (this.#sockets.unwritten > LONG_TURN_BYTES) this.#sockets.write(this.#written);
   }
 
   /** The socket takes bytes again. */
   drained(link: Link): void {
-    link.drained();
-    this.#soil(link);
+    this.#sockets.drained(link);
     this.#begin();
   }
 
   /** The socket is gone, by whomever. */
   lost(link: Link): void {
-    if (link.state === 'gone') return;
-    const known = link.state === 'open';
-    if (!known) this.#lingering.ended();
-    link.state = 'gone';
-    link.discard();
-    this.#registry.delete(link);
-    if (known) this.#guarded((now) => this.broker.lost(link.id, now));
-    if (this.#registry.size === 0) for (const empty of this.#whenEmpty.splice(0)) empty();
+    if (this.#sockets.remove(link)) this.#guarded((now) => this.broker.lost(link.id, now));
   }
 
   arrived(message: Message): void {
@@ -203,73 +184,52 @@ export class Turn implements Outbox {
 
   /** Ends every connection in good order; `empty` tells when the last is gone. */
   shutDown(): void {
-    this.#lingering.unbound();
+    this.#sockets.unboundLingering();
     this.#guarded((now) => this.broker.shutDown(now));
   }
 
   /** Resolves as soon as there is no connection. */
   empty(): Promise<void> {
-    if (this.#registry.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#whenEmpty.push(resolve));
+    return this.#sockets.empty();
   }
 
   /** Cuts what is left and stops the clock's wheels. */
   stop(): void {
     this.#alarm.stop();
-    this.#lingering.stop();
-    for (const link of [...this.#registry]) {
-      link.discard();
-      link.transport.terminate();
-    }
+    this.#sockets.stop();
   }
 
   /** Sockets that stand, those of closed connections included. */
   get sockets(): number {
-    return this.#registry.size;
+    return this.#sockets.size;
   }
 
   /** Closed connections whose sockets stand. */
   get lingering(): number {
-    return this.#lingering.size;
+    return this.#sockets.lingering;
   }
 
   // What the broker notes down: the Outbox.
 
   send(to: ConnectionId, bytes: Uint8Array): void {
-    const link = this.#registry.get(to);
-    if (link === undefined || link.state !== 'open') return;
-    link.copy(bytes);
-    if (!link.dirty) this.#soil(link);
-    this.#unwritten += bytes.length;
-    if (this.#unwritten > EARLY_WRITE_BYTES) this.#writeEarly();
+    this.#sockets.send(to, bytes);
   }
 
   share(to: ConnectionId, bytes: Uint8Array): void {
-    const link = this.#registry.get(to);
-    if (link === undefined || link.state !== 'open') return;
-    link.refer(bytes);
-    if (!link.dirty) this.#soil(link);
-    this.#unwritten += bytes.length;
-    if (this.#unwritten > EARLY_WRITE_BYTES) this.#writeEarly();
+    this.#sockets.share(to, bytes);
   }
 
   close(connection: ConnectionId): void {
-    const link = this.#registry.get(connection);
-    if (link !== undefined && link.state === 'open') this.#close(link);
+    const link = this.#sockets.open(connection);
+    if (link !== undefined) this.#sockets.close(link);
   }
 
   pause(connection: ConnectionId): void {
-    const link = this.#registry.get(connection);
-    if (link === undefined || link.state !== 'open' || link.paused) return;
-    link.paused = true;
-    link.transport.pause();
+    this.#sockets.pause(connection);
   }
 
   resume(connection: ConnectionId): void {
-    const link = this.#registry.get(connection);
-    if (link === undefined || link.state !== 'open' || !link.paused) return;
-    link.paused = false;
-    link.transport.resume();
+    this.#sockets.resume(connection);
   }
 
   verify(connection: ConnectionId, token: string): void {
@@ -312,8 +272,8 @@ export class Turn implements Outbox {
   #settle = (): void => {
     this.#giveVerdicts();
     this.#handOverCommands();
-    this.#write();
-    this.#options.storage?.post();
+    this.#sockets.write(this.#written);
+    this.#guarded(() => this.#options.storage?.post());
     this.#begun = false;
     this.#alarm.set(this.broker.nextDeadline());
     this.counters.turnSeconds.observe((performance.now() - this.#begunAt) / 1_000);
@@ -321,8 +281,8 @@ export class Turn implements Outbox {
 
   #giveVerdicts(): void {
     for (const verdict of this.#verdicts.take()) {
-      const link = this.#registry.get(verdict.connection);
-      if (link === undefined || link.state !== 'open') continue;
+      const link = this.#sockets.open(verdict.connection);
+      if (link === undefined) continue;
       try {
         this.broker.verified(verdict, this.#now);
       } catch (error) {
@@ -342,60 +302,14 @@ export class Turn implements Outbox {
     }
   }
 
-  /** Writes to every connection that was sent something, and tells the broker how much of it waits. */
-  #write(): void {
-    const dirty = this.#dirty;
-    // What the broker sends on hearing of it makes the list longer, and is written as well.
-    for (let index = 0; index < dirty.length; index++) {
-      const link = dirty[index] as Link;
-      link.dirty = false;
-      link.flush();
-      if (link.state === 'closing') this.#finishWritten(link);
-      else this.#tellWaiting(link);
-    }
-    dirty.length = 0;
-    this.#unwritten = 0;
-  }
-
-  #finishWritten(link: Link): void {
-    if (link.waiting !== 0) return;
-    link.state = 'finished';
-    link.transport.shutdown();
-  }
-
-  #tellWaiting(link: Link): void {
-    if (link.state !== 'open') return;
+  /** Tells the broker how much of what it sent still waits. */
+  #written = (link: Link): void => {
     try {
       this.broker.flushed(link.id, link.waiting, this.#now);
     } catch (error) {
       this.#fault(link, error);
     }
-  }
-
-  /** Bounds what one turn can hold. The broker is in the midst of a call and hears of it when the turn settles. */
-  #writeEarly(): void {
-    for (const link of this.#dirty) link.flush();
-    this.#unwritten = 0;
-  }
-
-  #soil(link: Link): void {
-    if (link.dirty) return;
-    link.dirty = true;
-    this.#dirty.push(link);
-  }
-
-  #close(link: Link): void {
-    link.state = 'closing';
-    if (link.paused) link.transport.resume();
-    this.#soil(link);
-    this.#lingering.add(link);
-  }
-
-  #cut(link: Link): void {
-    this.counters.cut++;
-    link.transport.terminate();
-    this.lost(link);
-  }
+  };
 
   #wake = (): void => {
     const now = this.#begin();
@@ -430,7 +344,7 @@ export class Turn implements Outbox {
       error: thrown instanceof Error ? thrown : new Error(String(thrown)),
     });
     if (link === undefined || link.state !== 'open') return;
-    this.#close(link);
+    this.#sockets.close(link);
     this.#guarded((now) => this.broker.lost(link.id, now));
   }
 }
