@@ -89,6 +89,10 @@ function serve(options: HttpsOptions, port: number, material: TlsMaterial): Serv
       }
       return app.fetch(request, { address: peer });
     },
+    error(error) {
+      webSocket?.turn.failed(undefined, error);
+      return Response.json({ error: 'internal error' }, { status: 500 });
+    },
     websocket: webSocket === undefined ? { message() {} } : webSocketHandler(webSocket),
   });
 }

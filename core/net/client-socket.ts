@@ -4,7 +4,7 @@
 import type { Socket, SocketHandler } from 'bun';
 import type { Origin } from '../broker/outbox.ts';
 import type { SocketRefusal } from './counters.ts';
-import type { Link } from './link.ts';
+import { Link } from './link.ts';
 import type { TlsOptions } from './tls.ts';
 import type { Turn } from './turn.ts';
 
@@ -32,10 +32,14 @@ export function clientHandlers(
       turn.drained(socket.data as Link);
     },
     close(socket) {
-      turn.lost(socket.data as Link);
+      if (socket.data instanceof Link) turn.lost(socket.data);
     },
-    // A TLS stream that breaks off; the end of the socket follows.
-    error() {},
+    error(socket, error) {
+      if (isTlsFailure(error)) return;
+      if (socket.data instanceof Link) return turn.failed(socket.data, error);
+      turn.failed(undefined, error);
+      socket.terminate();
+    },
     ...(tls === undefined
       ? {}
       : {
@@ -63,4 +67,9 @@ function refusalOf(
   if (tls.clientCertificates === 'required') return 'client-certificate';
   const given = Object.keys(socket.getPeerCertificate() ?? {}).length > 0;
   return given ? 'client-certificate' : undefined;
+}
+
+/** A TLS stream that breaks off, which Bun ends by itself; any other error is one of ours, thrown in a handler. */
+function isTlsFailure(error: Error & { readonly code?: unknown }): boolean {
+  return typeof error.code === 'string';
 }

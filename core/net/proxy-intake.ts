@@ -83,6 +83,9 @@ export function proxyHandlers(
       if (socket.data instanceof Link) turn.lost(socket.data);
       else if (socket.data !== undefined) clearTimeout(socket.data.timer);
     },
-    error() {},
+    error(socket, error) {
+      turn.failed(socket.data instanceof Link ? socket.data : undefined, error);
+      socket.terminate();
+    },
   };
 }

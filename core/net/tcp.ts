@@ -76,6 +76,10 @@ export function listenTcp(options: TcpOptions): TcpListener {
           secure(socket, addressOf(socket), NOTHING);
         },
         drain() {}, // Bun wants one of two handlers, and `data` would be called with what is encrypted
+        error(socket, error) {
+          turn.failed(undefined, error);
+          socket.terminate();
+        },
       });
     const handlers = clientHandlers(turn, undefined, (socket) => {
       setTcpOptions(socket, tcpKeepAliveMs);

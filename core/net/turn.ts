@@ -138,6 +138,11 @@ export class Turn implements Outbox {
     if (this.#sockets.remove(link)) this.#guarded((now) => this.broker.lost(link.id, now));
   }
 
+  /** A handler of a socket threw: a bug of the shell. */
+  failed(link: Link | undefined, thrown: unknown): void {
+    this.#fault(link, thrown);
+  }
+
   arrived(message: Message): void {
     this.#guarded((now) => this.broker.arrived(message, now));
   }

@@ -64,8 +64,12 @@ export function webSocketHandler({
     drain(socket) {
       if (socket.data.transport?.drained()) turn.drained(socket.data.link as Link);
     },
+    error(error, socket) {
+      turn.failed(socket.data.link, error);
+      if (socket.data.link === undefined) socket.terminate();
+    },
     close(socket) {
-      turn.lost(socket.data.link as Link);
+      if (socket.data.link !== undefined) turn.lost(socket.data.link);
     },
   };
 }

@@ -158,12 +158,12 @@ describe('a TLS listener', () => {
     relay.stop(true);
   });
 
-  test('writes 64 MB to a client that takes its time, whole and in order', async () => {
+  test('writes 24 MB to a client that takes its time, whole and in order', async () => {
     const { port, broker } = listen();
     const block = new Uint8Array(64_000);
     broker.on = (call) => {
       if (call.call !== 'received') return;
-      for (let index = 0; index < 1_000; index++) {
+      for (let index = 0; index < 375; index++) {
         block.fill(index);
         if (index % 10 === 0) broker.outbox.share(call.connection, block.slice());
         else broker.outbox.send(call.connection, block);
@@ -175,10 +175,10 @@ describe('a TLS listener', () => {
     await client.send('go');
     await broker.until(() => broker.count('flushed') > 0);
     client.stream.resume();
-    await client.receive(64_000_000);
+    await client.receive(24_000_000);
     const { received } = client;
-    expect(received.length).toBe(64_000_000);
-    for (let index = 0; index < 1_000; index++)
+    expect(received.length).toBe(24_000_000);
+    for (let index = 0; index < 375; index++)
       expect(received[index * 64_000 + 31_999]).toBe(index & 255);
     await broker.until(() => {
       const last = broker.calls.at(-1);
