@@ -23,10 +23,21 @@ interface Applied {
 
 /**
  * Applies what is new in the folder and returns the names; `root` is the plugins folder, as a real
- * path. Throws a `StoreProblem` that names the file, since handlers rely on the schema.
+ * path. Throws a `StoreProblem` that names the file, since handlers rely on the schema. Without
+ * migrations, the database is not opened.
  */
-export function migrate(database: Database, root: string): string[] {
+export function migrate(open: () => Database, root: string): string[] {
   const migrations = readMigrations(root);
+  if (migrations.length === 0) return [];
+  const database = open();
+  try {
+    return applyNew(database, migrations);
+  } finally {
+    database.close();
+  }
+}
+
+function applyNew(database: Database, migrations: readonly Migration[]): string[] {
   database.run(`create table if not exists bellhop_migration (
     number integer primary key, name text not null, checksum text not null,
     applied_at text not null default current_timestamp) strict`);

@@ -12,11 +12,12 @@ import { checkStatement } from './statement.ts';
 /** The database cannot be used as it is; the message names what and why, ready to be shown. */
 export class StoreProblem extends Error {}
 
-/** Opens the file, made where it is missing. Throws a `StoreProblem`. */
-export function openDatabase(path: string, busyTimeoutMs: number): Database {
+/** Opens the file, made where it is missing. `timeoutMs` is how long a run may take. Throws a `StoreProblem`. */
+export function openDatabase(path: string, timeoutMs: number): Database {
   try {
     const database = new Database(path, { create: true, strict: true });
-    database.run(`pragma busy_timeout = ${busyTimeoutMs}`);
+    // Longer than a run that is stuck holds it.
+    database.run(`pragma busy_timeout = ${2 * timeoutMs + 1_000}`);
     database.run('pragma journal_mode = wal');
     database.run('pragma synchronous = full');
     database.run('pragma foreign_keys = on');
@@ -27,15 +28,27 @@ export function openDatabase(path: string, busyTimeoutMs: number): Database {
 }
 
 export class HandlerStore {
-  readonly #database: Database;
+  readonly #open: () => Database;
+  readonly #waits: (waiting: boolean) => void;
+  #opened: Database | undefined = undefined;
   /** By template: each place in the code that has one is parsed once. */
   readonly #statements = new WeakMap<TemplateStringsArray, Statement>();
   /** Whether a transaction was begun, and is still to be committed or rolled back. */
   #begun = false;
   #usedByRun = false;
 
-  constructor(database: Database) {
-    this.#database = database;
+  /**
+   * `open` is called at the first use: where no handler stores anything, there is no file. `waits` is
+   * told when the wait for the right to write begins and ends.
+   */
+  constructor(open: () => Database, waits: (waiting: boolean) => void) {
+    this.#open = open;
+    this.#waits = waits;
+  }
+
+  get #database(): Database {
+    this.#opened ??= this.#open();
+    return this.#opened;
   }
 
   /** Whether the run under way has used the store, and so stands in the transaction. */
@@ -88,6 +101,16 @@ export class HandlerStore {
     }
   }
 
+  #begin(): void {
+    this.#waits(true);
+    try {
+      this.#database.run('begin immediate');
+      this.#begun = true;
+    } finally {
+      this.#waits(false);
+    }
+  }
+
   /** A statement to be used now, inside of the run's savepoint. */
   #prepare(sql: TemplateStringsArray): Statement {
     let statement = this.#statements.get(sql);
@@ -98,8 +121,7 @@ export class HandlerStore {
       this.#statements.set(sql, statement);
     }
     if (!this.#begun) {
-      this.#database.run('begin immediate');
-      this.#begun = true;
+      this.#begin();
     } else if (!this.#database.inTransaction) {
       throw new Error('the transaction was rolled back');
     }
