@@ -8,16 +8,16 @@ export interface Bus {
   /** A message that was published on this node. Its payload is good only during the call. */
   forward(message: Message): void;
   /** From here on, what other nodes forward goes to `arrived`. */
-  connect(arrived: (message: Message) => void): Promise<void>;
-  /** Nothing arrives after it resolves. */
-  close(): Promise<void>;
+  connect(arrived: (message: Message) => void): void;
+  /** From here on, nothing is forwarded and nothing arrives. */
+  close(): void;
 }
 
 /** The bus of a node without peers. */
 export function createLocalBus(): Bus {
   return {
     forward() {},
-    connect: () => Promise.resolve(),
-    close: () => Promise.resolve(),
+    connect() {},
+    close() {},
   };
 }
