@@ -253,6 +253,8 @@ export class BrokerFile {
   fetch(request: FetchRequest): { readonly deliveries: Packer; readonly more: boolean } {
     const { session, after, limit, bytes } = request;
     const deliveries = new Packer();
+    // What an ended session left behind is nobody's.
+    if (this.#statements.isEnded.values(session).length > 0) return { deliveries, more: false };
     let count = 0;
     let size = 0;
     for (const row of this.#statements.deliveriesAfter.values(session, after, limit + 1)) {

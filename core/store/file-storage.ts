@@ -153,7 +153,7 @@ export class FileStorage implements Storage {
   }
 
   #start(): void {
-    const thread = startThread();
+    const thread = (this.#options.startThread ?? startThread)();
     this.#thread = thread;
     thread.onmessage = ({ data }: MessageEvent<Report>) => this.#hear(data);
     thread.onerror = (event) => {
@@ -249,7 +249,7 @@ export class FileStorage implements Storage {
 }
 
 /** In the executable the thread's program lies where it lay in the source tree. */
-function startThread(): Worker {
+export function startThread(): Worker {
   const program = Bun.isStandaloneExecutable ? './core/store/worker.ts' : './worker.ts';
   return new Worker(new URL(program, import.meta.url));
 }

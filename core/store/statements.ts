@@ -27,6 +27,7 @@ export function prepareStatements(database: Database) {
     ),
     endSession: prepare('delete from session where number = ?'),
     markEnded: prepare('insert or ignore into ended (session) values (?)'),
+    isEnded: prepare('select 1 from ended where session = ?'),
     anyEnded: prepare('select session from ended limit 1'),
     forgetEnded: prepare('delete from ended where session = ?'),
     endDeliveries: prepare(

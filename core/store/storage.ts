@@ -52,6 +52,8 @@ export interface StorageOptions extends StorageEvents {
   /** The data folder, which exists. */
   readonly folder: string;
   readonly durability: Durability;
+  /** How the storage thread is started, where it is not the usual one. */
+  readonly startThread?: () => Worker;
 }
 
 export interface OpenedStorage {
