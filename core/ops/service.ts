@@ -10,7 +10,8 @@ import { defaultPolicy, loadPolicy, PolicyProblem } from '../auth/policy.ts';
 import type { Policy } from '../auth/rights.ts';
 import { createVerifier, type Verifier } from '../auth/token.ts';
 import { createBroker } from '../broker/broker.ts';
-import { Turn } from '../net/turn.ts';
+import { Turn, type TurnOptions } from '../net/turn.ts';
+import type { Pool } from '../plugins/pool.ts';
 import { type BrokerStorage, openBrokerStorage } from './broker-storage.ts';
 import { ensureSecret, openDataFolder } from './data-folder.ts';
 import { needsOwnSecret, verifierOptions } from './identity.ts';
@@ -18,6 +19,7 @@ import { type Lifecycle, StartError, within } from './lifecycle.ts';
 import { openListeners } from './listeners.ts';
 import type { Log } from './log.ts';
 import { observe } from './observe.ts';
+import { openPlugins } from './plugins.ts';
 import { type Config, limitsOf } from './settings.ts';
 import { openTls } from './tls-files.ts';
 import { version } from './version.ts';
@@ -54,11 +56,17 @@ export async function openService(
     durability === 'memory'
       ? undefined
       : await openBrokerStorage(dataDir, durability, log, lifecycle);
+  let pool: Pool | undefined;
   const turn = await lifecycle.open(
     'connections',
-    () => openTurn(config, policy, verifier, stored, log),
+    () =>
+      openTurn(config, policy, verifier, stored, log, (command, number) => {
+        pool?.dispatch(command, number);
+      }),
     (part) => part.stop(),
   );
+  // Before what was stored comes back, for there may be commands in it.
+  pool = await openPlugins(config, turn, log, lifecycle);
   stored?.attach(turn);
   let state: 'starting' | 'serving' | 'draining' = 'starting';
   const notReady = (): readonly string[] => {
@@ -66,7 +74,8 @@ export async function openService(
     const reasons = problem === undefined ? [] : [`nothing can be stored: ${problem}`];
     return state === 'serving' ? reasons : [state, ...reasons];
   };
-  const app = tls && (await openWebApp({ config, turn, verifier, tls, notReady, log }, lifecycle));
+  const app =
+    tls && (await openWebApp({ config, turn, pool, verifier, tls, notReady, log }, lifecycle));
   const listeners = await openListeners({ config, turn, tls, app, log }, lifecycle);
   state = 'serving';
   // A key server that is down is no reason not to start; the first token that needs it asks again.
@@ -89,6 +98,7 @@ function openTurn(
   verifier: Verifier,
   stored: BrokerStorage | undefined,
   log: Log,
+  handle: TurnOptions['handle'],
 ): Turn {
   return new Turn({
     storage: stored?.storage,
@@ -103,7 +113,7 @@ function openTurn(
         durable: stored !== undefined,
       }),
     verify: (token, wallMs) => verifier.verify(token, wallMs),
-    handle: () => {},
+    handle,
     forward: () => {},
     report: observe(log),
   });

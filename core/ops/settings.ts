@@ -296,6 +296,28 @@ const limits = {
   ),
 } satisfies { readonly [K in keyof Limits]: Setting<Limits[K]> };
 
+const handlers = {
+  handlerWorkers: integer(
+    4,
+    1,
+    1_024,
+    'Threads that run handlers, each one command at a time; more where handlers wait for other services',
+  ),
+  handlerTimeoutMs: integer(
+    30_000,
+    100,
+    3_600_000,
+    'Time one run of a handler may take before it is ended',
+  ),
+  queuedCommands: integer(100_000, 1, 100_000_000, 'Commands that wait for handlers'),
+  queuedCommandsBytes: integer(
+    64 * MEBIBYTE,
+    65_536,
+    TEBIBYTE,
+    'Bytes of commands that wait for handlers',
+  ),
+};
+
 const operation = {
   logLevel: choice('info', ['debug', 'info', 'warn', 'error'], 'Least important lines to log'),
   logFormat: choice(
@@ -331,6 +353,7 @@ export const sections = {
   Tokens: tokens,
   Rights: rights,
   Limits: limits,
+  Handlers: handlers,
   Operation: operation,
 };
 
@@ -342,6 +365,7 @@ export const settings = {
   ...tokens,
   ...rights,
   ...limits,
+  ...handlers,
   ...operation,
 };
 

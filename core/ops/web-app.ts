@@ -4,9 +4,11 @@ import { type App, createApp } from '../http/app.ts';
 import { LoopLag } from '../http/loop-lag.ts';
 import { metricsPage } from '../http/metrics.ts';
 import type { Turn } from '../net/turn.ts';
+import type { Pool } from '../plugins/pool.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Log } from './log.ts';
 import { fieldsOfError } from './observe.ts';
+import { writePluginMetrics } from './observe-plugins.ts';
 import type { Config } from './settings.ts';
 import type { OpenedTls } from './tls-files.ts';
 import { version } from './version.ts';
@@ -14,6 +16,7 @@ import { version } from './version.ts';
 export interface WebAppOptions {
   readonly config: Config;
   readonly turn: Turn;
+  readonly pool: Pool;
   readonly verifier: Verifier;
   readonly tls: OpenedTls;
   /** Why this node takes no clients now; empty where it does. */
@@ -22,7 +25,7 @@ export interface WebAppOptions {
 }
 
 export async function openWebApp(options: WebAppOptions, lifecycle: Lifecycle): Promise<App> {
-  const { config, turn, verifier, tls, notReady, log } = options;
+  const { config, turn, pool, verifier, tls, notReady, log } = options;
   const measure = (): LoopLag => {
     const lag = new LoopLag();
     lag.start();
@@ -31,7 +34,14 @@ export async function openWebApp(options: WebAppOptions, lifecycle: Lifecycle): 
   const lag = await lifecycle.open('event loop lag', measure, (part) => part.stop());
   return createApp({
     notReady,
-    metrics: () => metricsPage({ version, turn, lag, material: () => tls.material }),
+    metrics: () =>
+      metricsPage({
+        version,
+        turn,
+        lag,
+        material: () => tls.material,
+        more: (page) => writePluginMetrics(page, pool.counters),
+      }),
     metricsAccess: config.metricsAccess,
     isAdmin: async (token) => {
       const verdict = await verifier.verify(token, Date.now());
