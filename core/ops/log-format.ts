@@ -36,7 +36,7 @@ export function formatPretty(record: LogRecord, colour: boolean): string {
   const paint = (code: string, text: string) => (colour ? `${code}${text}${plain}` : text);
   const { stack, ...others } = fields;
   const pairs = Object.entries(others).map(
-    ([name, value]) => `${paint(dim, `${name}=`)}${prettyValue(value)}`,
+    ([name, value]) => `${paint(dim, `${prettyValue(name)}=`)}${prettyValue(value)}`,
   );
   const time = new Date(timeMs).toISOString().slice(11, 23);
   const head = `${paint(dim, time)} ${paint(colours[level], level.padEnd(5))} ${escapeControls(message)}`;

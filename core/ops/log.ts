@@ -153,11 +153,14 @@ export class Logger implements Log {
 /** A JSON Web Token anywhere in a text: three base64url parts, the first of which is a JSON object. */
 const tokenLike = /eyJ[\w-]{6,}\.[\w-]*(\.[\w-]*)?/g;
 
+/** What a line says of itself; a handler's field of that name must not stand in for it. */
+const lineNames = new Set(['time', 'level', 'message']);
+
 function cleaned(fields: Fields): Fields {
   const clean: Record<string, FieldValue> = {};
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue;
-    clean[name] =
+    clean[lineNames.has(name) ? `${name}_` : name] =
       typeof value === 'string'
         ? shortened(value, name === 'stack' ? LONGEST_STACK : LONGEST_FIELD)
         : value;

@@ -83,6 +83,26 @@ test('a token is masked wherever it stands', () => {
   expect(written).not.toContain('yyyy');
 });
 
+test("a field cannot stand in for the line's own time, level or message", () => {
+  const { log, records } = logger();
+  log.warn('real', { message: 'false', level: 'debug', time: 'never', other: 1 });
+  expect(JSON.parse(records.map(formatJson).join(''))).toEqual({
+    time: '1970-01-01T00:00:00.000Z',
+    level: 'warn',
+    message: 'real',
+    message_: 'false',
+    level_: 'debug',
+    time_: 'never',
+    other: 1,
+  });
+});
+
+test('the name of a field stays a name', () => {
+  const fields = { 'a=1 b\n': 2 };
+  const line = formatPretty({ timeMs: 0, level: 'info', message: 'm', fields }, false);
+  expect(line).toBe('00:00:00.000 info  m "a=1 b\\n"=2\n');
+});
+
 test('long texts are cut', () => {
   const { log, records } = logger();
   log.warn('x', { topic: 'y'.repeat(100_000) });
