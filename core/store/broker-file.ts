@@ -311,7 +311,7 @@ export class BrokerFile {
 
   /** Copies all of the log into the file and lets go of it. */
   close(): void {
-    this.#database.close();
+    this.#database.close(true); // else it stays open for as long as its statements live
   }
 
   /** Throws a `FileRemoved` where the names lead to other files by now. */

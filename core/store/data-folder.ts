@@ -40,7 +40,7 @@ export function lockFolder(folder: string): Database {
     lock.run('begin exclusive');
     return lock;
   } catch (error) {
-    lock?.close();
+    lock?.close(true);
     if (isBusy(error)) {
       throw new StorageRefused(
         `${folder} is in use by another Bellhop; stop that one, or give this one a DATA_DIR of its own`,
@@ -69,7 +69,7 @@ export function prepareFile(folder: string, wholeCheckBytes = WHOLE_CHECK_BYTES)
 /** Under another name first: what bears the right one is complete, and an empty file is a lost one. */
 function create(path: string): void {
   for (const rest of [`${path}-wal`, `${path}-journal`]) {
-    if (existsSync(rest)) {
+    if (existsSync(rest) && statSync(rest).size > 0) {
       throw new StorageRefused(
         `${path} is missing and ${rest} is there; put back the one or move away the other`,
       );
@@ -85,7 +85,7 @@ function create(path: string): void {
     migrate(database, 0);
     database.run('pragma wal_checkpoint(truncate)');
   } finally {
-    database.close();
+    database.close(true);
   }
   renameSync(draft, path);
   syncFolder(dirname(path));
@@ -103,8 +103,25 @@ export function syncFolder(folder: string): void {
 /** The version of the file's schema, where it is fit for use. Reads only. */
 function check(path: string, wholeCheckBytes: number): number {
   checkHeader(path);
+  const log = `${path}-wal`;
+  const hadLog = existsSync(log);
+  try {
+    return checkContent(path, wholeCheckBytes);
+  } catch (error) {
+    // Even to read SQLite makes a log where there is none, and leaves it.
+    if (!hadLog && existsSync(log) && statSync(log).size === 0) {
+      for (const end of ['-wal', '-shm']) rmSync(path + end, { force: true });
+    }
+    const { code } = describeProblem(error);
+    if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') throw damaged(path, code);
+    throw error;
+  }
+}
+
+function checkContent(path: string, wholeCheckBytes: number): number {
   const database = new Database(path, { readonly: true });
   try {
+    database.run('pragma busy_timeout = 1000');
     const version = pragma(database, 'user_version');
     if (version > SCHEMA_VERSION) {
       throw new StorageRefused(
@@ -116,12 +133,8 @@ function check(path: string, wholeCheckBytes: number): number {
       if (whole || name !== 'message') checkTable(database, path, name);
     }
     return version;
-  } catch (error) {
-    const { code } = describeProblem(error);
-    if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') throw damaged(path, code);
-    throw error;
   } finally {
-    database.close();
+    database.close(true);
   }
 }
 
@@ -169,6 +182,6 @@ function update(path: string, version: number): void {
     database.run('pragma synchronous = full');
     migrate(database, version);
   } finally {
-    database.close();
+    database.close(true);
   }
 }

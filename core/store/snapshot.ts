@@ -33,7 +33,7 @@ export function* readSnapshot(path: string): Generator<Snapshot, void, undefined
     for (const retained of readMessages(database, 'retained')) yield { ...empty, retained };
     for (const commands of readMessages(database, 'command')) yield { ...empty, commands };
   } finally {
-    database.close();
+    database.close(true);
   }
 }
 
@@ -43,7 +43,7 @@ export function readLastBatch(path: string): number {
   try {
     return database.query('select batch from progress').values()[0]?.[0] as number;
   } finally {
-    database.close();
+    database.close(true);
   }
 }
 

@@ -70,11 +70,11 @@ export async function openStorage(options: StorageOptions): Promise<OpenedStorag
   const lock = lockFolder(options.folder);
   try {
     const path = prepareFile(options.folder);
-    const storage = new FileStorage(path, readLastBatch(path), options, () => lock.close());
+    const storage = new FileStorage(path, readLastBatch(path), options, () => lock.close(true));
     await storage.opened;
     return { storage, snapshot: readSnapshot(path) };
   } catch (error) {
-    lock.close();
+    lock.close(true);
     throw error;
   }
 }
