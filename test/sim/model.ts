@@ -125,6 +125,20 @@ export class Model {
     }
   }
 
+  /** Something that should have happened by now. */
+  overdue(): string | undefined {
+    for (const connection of this.connections.values()) {
+      if (!connection.open && connection.connectByMs <= this.now)
+        return `CONNECT on ${connection.id}`;
+    }
+    for (const session of this.sessions.values()) {
+      if (session.expiresAtMs <= this.now) return `the end of the session ${session.key}`;
+      if (session.delayedWill && session.delayedWill.dueMs <= this.now)
+        return `the Will of ${session.key}`;
+    }
+    return undefined;
+  }
+
   #dueOn(connection: ModelConnection, due: (at: Millis, happen: () => void) => void): void {
     if (connection.phase === 'closed' || connection.open) return;
     due(connection.connectByMs, () => this.#end(connection, undefined, 'no CONNECT in time'));

@@ -104,8 +104,11 @@ function first(
   }
 
   // In order, for each publisher, topic and QoS. [MQTT-4.6.0-5] [MQTT-4.6.0-6]
+  // A group's message that was with another member has lost its place.
+  const moved = twinsOf(model, delivery).some((each) => each.moved);
   for (const each of session.deliveries) {
-    if (each.stage !== 'waiting' || each.serial >= delivery.serial || delivery.moved) continue;
+    if (each.stage !== 'waiting' || each.serial >= delivery.serial || moved) continue;
+    if (each.message.payload === message.payload) continue; // the same message
     if (each.replayed !== delivery.replayed) continue;
     if (each.message.topic !== message.topic || each.terms.qos !== delivery.terms.qos) continue;
     const { user, clientIdentifier } = each.message.publisher;
@@ -148,7 +151,8 @@ function claim(
     if (delivery.stage !== 'waiting' && !delivery.loose) continue;
     const held = session.subscriptions.get(delivery.group as string);
     const now = held !== undefined && held.standing <= delivery.message.reach;
-    if (!now && !delivery.members.has(session)) continue;
+    const then = twinsOf(model, delivery).some((each) => each.members.has(session));
+    if (!now && !then) continue;
     // On the terms of any time: when it was handed to this member cannot be seen.
     const options = session.shares
       .filter((each) => each.text === delivery.group && each.standing <= delivery.message.reach)
@@ -171,6 +175,21 @@ function claim(
     return delivery;
   }
   return undefined;
+}
+
+/**
+ * A group's message and the same message again, where its publisher sent it twice: which of them a
+ * member has cannot be told. Alone, for a message that is for the session itself.
+ */
+function twinsOf(model: Model, delivery: Delivery): readonly Delivery[] {
+  const { group, message } = delivery;
+  if (group === undefined) return [delivery];
+  return model.routing.all.filter(
+    (each) =>
+      each.group === group &&
+      each.message.topic === message.topic &&
+      each.message.payload === message.payload,
+  );
 }
 
 function sees(

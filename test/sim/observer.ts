@@ -65,10 +65,7 @@ export class Observer {
     if (connection.pendingBytes > 2 * this.model.limits.outboundBytes) connection.overrun = true;
     connection.pendingBytes += size;
     connection.pendingPeak = Math.max(connection.pendingPeak, connection.pendingBytes);
-    const { outboundBytes } = this.model.limits;
-    if (connection.pendingBytes > outboundBytes) {
-      connection.overSinceMs = Math.min(connection.overSinceMs, this.model.now);
-    }
+    if (connection.pendingBytes > this.model.limits.outboundBytes) this.#over(connection);
     switch (packet.type) {
       case 'connack': {
         const due = connection.connack;
@@ -215,10 +212,16 @@ export class Observer {
   /** The shell wrote to the socket. */
   flushed(connection: ModelConnection, waitingBytes: number): void {
     connection.pendingBytes = waitingBytes;
-    if (waitingBytes * 2 <= this.model.limits.outboundBytes) connection.overSinceMs = Infinity;
+    const { outboundBytes } = this.model.limits;
+    if (waitingBytes * 2 <= outboundBytes) connection.overSinceMs = Infinity;
+    else if (waitingBytes > outboundBytes) this.#over(connection);
   }
 
-  /** Deadlines have passed: nothing that is due may be left. */
+  #over(connection: ModelConnection): void {
+    connection.overSinceMs = Math.min(connection.overSinceMs, this.model.now);
+  }
+
+  /** Whatever deadlines there were have passed: nothing that is due may be left. */
   endPassing(): void {
     for (const connection of this.model.connections.values()) {
       check(
@@ -227,6 +230,8 @@ export class Observer {
       );
       check(!this.model.silent(connection, true), `connection ${connection.id} is open and silent`);
     }
+    const overdue = this.model.overdue();
+    check(overdue === undefined, () => `${overdue} is overdue`);
   }
 
   /** What cannot wait beyond the turn. */

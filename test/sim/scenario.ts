@@ -75,7 +75,7 @@ export function likely(person: Person, random: Random): { topic: string; filter:
     case 'device': {
       const granted = person.grants[0] !== undefined;
       return {
-        topic: random.pick(granted ? roomTopics : commands),
+        topic: random.pick(granted ? roomTopics : [...commands, 'room/1', 'room/2']),
         filter: random.pick(
           granted
             ? ['room/#', 'room/1', 'room/+', '$share/g/room/#', '$share/g/room/1', `${own}list`]
@@ -111,7 +111,7 @@ export interface Scenario {
 
 export function makeScenario(random: Random): Scenario {
   const cast = people.filter(() => random.chance(0.6));
-  if (cast.length < 2) cast.push(people[3] as Person, people[5] as Person);
+  if (cast.length < 2) cast.splice(0, 2, people[3] as Person, people[5] as Person);
   const clients: ClientPlan[] = [];
   for (const person of cast) {
     for (let i = random.between(1, 2); i > 0; i--) {
@@ -123,10 +123,12 @@ export function makeScenario(random: Random): Scenario {
       clients.push({ person, clientIdentifier, version, sharedFilter });
     }
   }
+  // With a room declared, what reaches staff alone meets groups that devices are members of.
+  const declared = [...commands.slice(0, 3), ...(random.chance(0.4) ? ['room/1', 'room/2'] : [])];
   const roles = random.chance(0.2) ? { device: oneRoom } : {};
   return {
     clients,
-    policy: { commands: commands.slice(0, 3) as TopicFilter[], roles, separator: '_' },
+    policy: { commands: declared as TopicFilter[], roles, separator: '_' },
     limits: {
       ...defaultLimits,
       connectTimeoutMs: 10_000,

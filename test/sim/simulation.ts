@@ -305,15 +305,16 @@ export class Simulation {
   settleTime(): void {
     for (let rounds = 0; ; rounds++) {
       const next = this.broker.nextDeadline();
-      if (next === undefined || next > this.now) return;
+      if (next === undefined || next > this.now) break;
       check(rounds < 100, `a deadline at ${next - STARTED_AT} ms is due again and again`);
       this.turn(
         'deadlines have passed',
         () => this.broker.passed(this.now),
         () => this.model.passed(this.now),
       );
-      this.#observer.endPassing();
     }
+    this.model.now = this.now;
+    this.#observer.endPassing();
   }
 
   // Bounds and books.
