@@ -56,7 +56,7 @@ function countsOf(report: string): { passed: number; failed: number } {
 
 const packages = join(root, 'node_modules', '.bin');
 const startedAt = performance.now();
-check('format and lint', [join(packages, 'biome'), 'ci', '--error-on-warnings']);
+check('format and lint', [join(packages, 'biome'), 'ci', '--error-on-warnings', '--colors=off']);
 check('types', [join(packages, 'tsc'), '--noEmit']);
 check('pages printed from the code', [process.execPath, 'scripts/docs.ts', '--check']);
 check('the executable', [process.execPath, 'scripts/build.ts', 'host']);
