@@ -32,6 +32,8 @@ export interface Command {
   /** A few sentences for `bellhop help <name>`. */
   readonly about: string;
   readonly options: Options;
+  /** What is given without a name, in order: `['file']`. */
+  readonly operands?: readonly string[];
   /** Resolves to the exit code. */
   run(given: Arguments): Promise<number>;
 }
@@ -59,6 +61,13 @@ export class Arguments {
 
   all(option: string): readonly string[] {
     return this.#values.get(option) ?? [];
+  }
+
+  /** The value of an operand that cannot do without. */
+  needOperand(operand: string): string {
+    const value = this.get(operand);
+    if (value === undefined) throw new UsageError(`${operand.toUpperCase()} is missing`);
+    return value;
   }
 
   /** The value of an option that cannot do without. */
@@ -90,7 +99,11 @@ export class Arguments {
 const settingByFlag = new Map<string, SettingKey>(settingKeys.map((key) => [flagName(key), key]));
 
 /** Reads what follows the name of a command. Throws `UsageError`. */
-export function readArguments(written: readonly string[], options: Options): Arguments {
+export function readArguments(
+  written: readonly string[],
+  options: Options,
+  operands: readonly string[] = [],
+): Arguments {
   const known = new Map<string, Option>(Object.entries(options));
   const { tokens } = parseArgs({
     args: [...written],
@@ -110,8 +123,12 @@ export function readArguments(written: readonly string[], options: Options): Arg
   const given = new Map<SettingKey, string>();
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue;
-    if (token.kind === 'positional')
-      throw new UsageError(`unexpected ${JSON.stringify(token.value)}`);
+    if (token.kind === 'positional') {
+      const operand = operands.find((each) => !values.has(each));
+      if (operand === undefined) throw new UsageError(`unexpected ${JSON.stringify(token.value)}`);
+      values.set(operand, [token.value]);
+      continue;
+    }
     const { name, rawName, value } = token;
     const option = known.get(name);
     const setting = option === undefined ? settingByFlag.get(name) : undefined;

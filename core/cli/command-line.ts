@@ -33,6 +33,10 @@ export const commands: { readonly [name: string]: Entry } = {
     summary: 'print every setting, its value and where it came from',
     load: async () => (await import('./config.ts')).config,
   },
+  backup: {
+    summary: 'copy what the broker keeps to a file, while it runs or not',
+    load: async () => (await import('./backup.ts')).backup,
+  },
   health: {
     summary: 'ask the broker on this machine whether it is well, for container health checks',
     load: async () => (await import('./health.ts')).health,
@@ -68,7 +72,7 @@ async function run(written: readonly string[]): Promise<number> {
 async function runCommand(name: string, written: readonly string[]): Promise<number> {
   if (written.includes('--help') || written.includes('-h')) return help([name]);
   const command = await entryOf(name).load();
-  return command.run(readArguments(written, command.options));
+  return command.run(readArguments(written, command.options, command.operands));
 }
 
 async function help([name, ...more]: readonly string[]): Promise<number> {
