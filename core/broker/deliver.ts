@@ -108,6 +108,7 @@ function isFull(
 ): DropReason | undefined {
   const { limits } = state;
   if (session.queue.length >= limits.queuedMessages) return 'queue-full';
+  if (state.counters.queuedMessages >= limits.queuedMessagesInAll) return 'queue-full';
   if (session.queue.bytes + queuedSize(publication) > limits.queuedBytes) return 'queue-bytes';
   return undefined;
 }

@@ -20,6 +20,8 @@ export interface Limits {
   readonly maximumInflight: number;
   readonly queuedMessages: number;
   readonly queuedBytes: number;
+  /** Messages that wait for all sessions together. */
+  readonly queuedMessagesInAll: number;
   /** What happens to a message for a session whose queue is full; `refuse` answers the publisher 0x97. */
   readonly queuePolicy: 'drop-oldest' | 'drop-newest' | 'refuse';
   /** Bytes that may wait for a connection's socket. */
@@ -59,6 +61,7 @@ export const defaultLimits: Limits = {
   maximumInflight: 1_000,
   queuedMessages: 10_000,
   queuedBytes: 64 * 1024 * 1024,
+  queuedMessagesInAll: 100_000_000,
   queuePolicy: 'drop-newest',
   outboundBytes: 16 * 1024 * 1024,
   slowReader: 'disconnect',

@@ -4,6 +4,7 @@
  * `ProtocolViolation`.
  */
 
+import { TOKEN_TOPIC } from '../auth/rights.ts';
 import type { Acknowledgement, Publish } from '../mqtt/packet.ts';
 import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import { parseTopicName } from '../mqtt/topic.ts';
@@ -14,7 +15,7 @@ import type { StorageFailure } from './ledger.ts';
 import type { Millis } from './outbox.ts';
 import { Publication, withoutStamps } from './publication.ts';
 import { acknowledge, acknowledgeAfter } from './receipts.ts';
-import { renewByPublish, TOKEN_TOPIC } from './renewal.ts';
+import { renewByPublish } from './renewal.ts';
 import { submit } from './route.ts';
 import type { State } from './state.ts';
 

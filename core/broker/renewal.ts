@@ -13,9 +13,6 @@ import { acknowledge } from './receipts.ts';
 import { reauthorize } from './sessions.ts';
 import type { State } from './state.ts';
 
-/** Where a token is published to renew it; never routed, stored or logged. */
-export const TOKEN_TOPIC = '$token';
-
 /** AUTH came on an open connection. [MQTT-4.12.1-1] */
 export function reauthenticate(state: State, connection: Connection, packet: Auth): void {
   const { authenticationMethod: method, authenticationData: token, reasonCode } = packet;
@@ -58,15 +55,19 @@ function begin(state: State, connection: Connection, renewal: Renewal, token: st
   state.outbox.verify(connection.id, token);
 }
 
-/** The verdict on the new token is in. */
+/** The verdict on the new token is in. One that expired while it was checked is no good any more. */
 export function endRenewal(
   state: State,
   connection: Connection,
-  result: Verification,
+  verdict: Verification,
   now: Millis,
 ): void {
   const { renewal, identity } = connection;
   if (renewal === undefined || identity === undefined) return;
+  const result =
+    verdict.kind === 'accept' && verdict.identity.expiresAtMs <= now
+      ? ({ kind: 'refuse', reasonCode: ReasonCode.NotAuthorized, detail: 'token expired' } as const)
+      : verdict;
   connection.renewal = undefined;
   connection.phase = 'open';
   connection.lastPacketMs = now;

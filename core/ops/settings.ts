@@ -224,6 +224,12 @@ const limits = {
     TEBIBYTE,
     'Bytes of messages that wait for one session',
   ),
+  queuedMessagesInAll: integer(
+    defaultLimits.queuedMessagesInAll,
+    0,
+    100_000_000_000,
+    'Messages that wait for all sessions together',
+  ),
   queuePolicy: choice(
     defaultLimits.queuePolicy,
     ['drop-oldest', 'drop-newest', 'refuse'],
