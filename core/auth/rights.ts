@@ -14,6 +14,9 @@ import { matchesSplit, type SplitFilter, splitFilter } from './filter-levels.ts'
 import { fillGrant, isSystemFilter } from './grants.ts';
 import { encodeUser, isOwnFilter, isOwnTopic, type Separator } from './user-topic.ts';
 
+/** Where a token is published to renew it; never routed, stored or logged. */
+export const TOKEN_TOPIC = '$token';
+
 export type Role = 'device' | 'handler' | 'admin';
 
 /** The right by which a subscription stands: 0 staff (handler or admin), 1 an explicit grant, 2 own user topics. */
@@ -187,9 +190,17 @@ class GrantedRights implements Rights {
   }
 }
 
-/** What nobody publishes, admins included: `$SYS` is the broker's own, `$share/…` is never a topic. */
+/**
+ * What nobody publishes, admins included: `$SYS` is the broker's own, `$share/…` is never a topic, and
+ * `$token` takes tokens before any right is asked, so that what is left, a Will, would be routed.
+ */
 function isReserved(topic: TopicName): boolean {
-  return isSystemFilter(topic) || topic === '$share' || topic.startsWith('$share/');
+  return (
+    isSystemFilter(topic) ||
+    topic === TOKEN_TOPIC ||
+    topic === '$share' ||
+    topic.startsWith('$share/')
+  );
 }
 
 function fill(
