@@ -40,6 +40,7 @@ export async function connect(given: Arguments): Promise<MqttClient> {
   const clientId = given.get('client-id');
   const timeoutMs = readTimeout(given.get('timeout') ?? '30s');
   const options: IClientOptions = {
+    ...target(url),
     username: 'JWT',
     password: await readToken(given, config),
     protocolVersion: versions[version],
@@ -55,7 +56,7 @@ export async function connect(given: Arguments): Promise<MqttClient> {
 
 function open(url: string, options: IClientOptions, timeoutMs: number): Promise<MqttClient> {
   const { promise, resolve, reject } = Promise.withResolvers<MqttClient>();
-  const client = mqtt.connect(url, options);
+  const client = mqtt.connect(options);
   let reason: string | undefined;
   const fail = (detail: string): void => {
     client.end(true);
@@ -77,6 +78,16 @@ function describe(error: Error & { code?: unknown }): string {
     return `the certificate is not trusted: ${error.message}; name its authority with --cafile`;
   }
   return error.message === '' ? String(error.code ?? error) : error.message;
+}
+
+/** In parts: MQTT.js would read an URL with what its runtime warns of. */
+function target({ protocol, hostname, port, pathname }: URL): IClientOptions {
+  return {
+    protocol: protocol.slice(0, -1) as 'mqtts' | 'mqtt' | 'wss' | 'ws',
+    host: hostname.replace(/^\[|\]$/g, ''),
+    ...(port !== '' && { port: Number(port) }),
+    ...(protocol.startsWith('ws') && { path: pathname }),
+  };
 }
 
 function localUrl(config: Config): string {
