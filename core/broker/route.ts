@@ -155,8 +155,9 @@ function isThere(member: ClientSubscription): boolean {
   return member.standing <= reachNow && member.session.link !== undefined;
 }
 
+/** Whoever is away has a queue for QoS 1 and 2 alone. */
 function isAway(member: ClientSubscription): boolean {
-  return member.standing <= reachNow;
+  return member.standing <= reachNow && member.maximumQoS > 0;
 }
 
 /** Whether an acknowledgement of `publication` would promise that it is on disk (design section 5). */

@@ -220,7 +220,7 @@ function offer(
     other.session !== session && other.standing <= publication.reach;
   const member =
     group.pick((other) => mayHave(other) && other.session.link !== undefined) ??
-    (toAway ? group.pick(mayHave) : undefined);
+    (toAway ? group.pick((other) => mayHave(other) && other.maximumQoS > 0) : undefined);
   if (member === undefined) return false;
   const qos = Math.min(publication.qos, member.maximumQoS) as QoS;
   const retain = member.retainAsPublished && publication.retain;
