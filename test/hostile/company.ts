@@ -27,13 +27,15 @@ export interface Who {
   readonly version?: ProtocolVersion;
   readonly publish?: readonly string[];
   readonly subscribe?: readonly string[];
+  /** Whether `subscribe` may be shared; true where nothing is said. */
+  readonly share?: boolean;
   readonly expiresAtMs?: number;
 }
 
 /** The grants of a token that has an `acl`; undefined where `who` names none. */
-export function grantsOf({ publish, subscribe }: Who): Grants | undefined {
+export function grantsOf({ publish, subscribe, share = true }: Who): Grants | undefined {
   if (publish === undefined && subscribe === undefined) return undefined;
-  return { publish: publish ?? [], subscribe: subscribe ?? [], retain: true, share: true };
+  return { publish: publish ?? [], subscribe: subscribe ?? [], retain: true, share };
 }
 
 export function identityOf(who: Who) {
