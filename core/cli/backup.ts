@@ -15,6 +15,7 @@ of their own.`,
   options: {},
   operands: ['file'],
   async run(given) {
+    process.umask(0o077); // it holds what the data folder does
     const file = resolve(given.needOperand('file'));
     const { config } = readConfiguration(given);
     try {

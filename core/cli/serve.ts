@@ -24,6 +24,7 @@ export const serve: Command = {
 second one ends it at once. SIGHUP reads certificates anew. Every setting is a flag:`,
   options: {},
   async run(given) {
+    process.umask(0o077); // what is made in the data folder is for nobody else
     const configuration = readConfiguration(given);
     const { config, warnings } = configuration;
     const sink = stdoutSink(config.logFormat);

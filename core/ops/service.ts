@@ -10,8 +10,11 @@ import { defaultPolicy, loadPolicy, PolicyProblem } from '../auth/policy.ts';
 import type { Policy } from '../auth/rights.ts';
 import { createVerifier, type Verifier } from '../auth/token.ts';
 import { createBroker } from '../broker/broker.ts';
+import { createLocalBus } from '../cluster/bus.ts';
 import { Turn, type TurnOptions } from '../net/turn.ts';
 import type { Pool } from '../plugins/pool.ts';
+import { lockFolder } from '../store/data-folder.ts';
+import { StorageRefused } from '../store/problem.ts';
 import { type BrokerStorage, openBrokerStorage } from './broker-storage.ts';
 import { ensureSecret, openDataFolder } from './data-folder.ts';
 import { needsOwnSecret, verifierOptions } from './identity.ts';
@@ -47,6 +50,7 @@ export async function openService(
     );
   }
   openDataFolder(config.dataDir);
+  if (config.durability === 'memory') await takeDataFolder(config.dataDir, lifecycle);
   const ownSecret = needsOwnSecret(config) ? ensureSecret(config.dataDir) : undefined;
   const verifier = openVerifier(config, ownSecret, log);
   const policy = await openPolicy(config);
@@ -92,6 +96,18 @@ export async function openService(
   };
 }
 
+/** One process to a data folder, also where the broker keeps nothing there: the handlers do. */
+async function takeDataFolder(folder: string, lifecycle: Lifecycle): Promise<void> {
+  const open = () => {
+    try {
+      return lockFolder(folder);
+    } catch (error) {
+      throw error instanceof StorageRefused ? new StartError(error.message) : error;
+    }
+  };
+  await lifecycle.open('data folder', open, (lock) => lock.close(true));
+}
+
 function openTurn(
   config: Config,
   policy: Policy,
@@ -100,7 +116,8 @@ function openTurn(
   log: Log,
   handle: TurnOptions['handle'],
 ): Turn {
-  return new Turn({
+  const bus = createLocalBus();
+  const turn = new Turn({
     storage: stored?.storage,
     broker: (outbox) =>
       createBroker({
@@ -114,9 +131,11 @@ function openTurn(
       }),
     verify: (token, wallMs) => verifier.verify(token, wallMs),
     handle,
-    forward: () => {},
+    forward: (message) => bus.forward(message),
     report: observe(log),
   });
+  bus.connect((message) => turn.arrived(message));
+  return turn;
 }
 
 function openVerifier(config: Config, ownSecret: string | undefined, log: Log): Verifier {

@@ -12,6 +12,8 @@ export interface Receipt {
   /** 0 where the broker does not want to hear of it. */
   readonly number: MessageNumber;
   outstanding: number;
+  /** Whether one of its handlers could not take it. */
+  dropped: boolean;
 }
 
 /** A command for one handler. */

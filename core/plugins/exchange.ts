@@ -83,7 +83,7 @@ export interface Stray {
 export const Progress = {
   /** One of `Phase`. */
   Phase: 0,
-  /** Which of the commands held, counted from 1 on, is running; 0 between runs. */
+  /** Which command is running, counted from 1 since the worker began, modulo 2³²; 0 between runs. */
   Running: 1,
   /** How many commands have had their outcomes posted, modulo 2³². */
   Settled: 2,

@@ -127,12 +127,16 @@ export class PoolWorker {
   /** Takes out what it was running when it ended: undefined where it stood between two runs. */
   takeRunning(): Waiting | undefined {
     const running = this.#read(Progress.Running);
-    return running === 0 ? undefined : this.held.splice(running - 1, 1)[0];
+    return running === 0
+      ? undefined
+      : this.held.splice((running - 1 - this.#settledCount) | 0, 1)[0];
   }
 
   /** Takes out what it committed without our hearing of it; nothing, unless a thread breaks off in the midst of a message. */
   takeUnheard(): readonly Waiting[] {
-    return this.held.splice(0, (this.#read(Progress.Settled) - this.#settledCount) | 0);
+    const unheard = (this.#read(Progress.Settled) - this.#settledCount) | 0;
+    this.#settledCount += unheard;
+    return this.held.splice(0, unheard);
   }
 
   #read(place: number): number {

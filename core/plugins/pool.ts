@@ -137,7 +137,7 @@ export class Pool {
     }
     const handlers = this.#catalogue.matching(message.topic);
     if (handlers.length === 0) return this.#drop('no-handler', message);
-    const receipt: Receipt = { number, outstanding: handlers.length };
+    const receipt: Receipt = { number, outstanding: handlers.length, dropped: false };
     for (const handler of handlers) {
       const sequence = ++this.#sequence;
       const invocation = `${this.#prefix}-${sequence.toString(36)}`;
@@ -145,6 +145,8 @@ export class Pool {
       const reason = this.#queue.offer(entry);
       if (reason === undefined) continue;
       this.#drop(reason, message);
+      // A stored command stays on disk, and comes back with the next start.
+      receipt.dropped = true;
       this.#release(receipt);
     }
     this.#count();
@@ -277,7 +279,8 @@ export class Pool {
   }
 
   #release(receipt: Receipt): void {
-    if (--receipt.outstanding === 0 && receipt.number !== 0) this.#host.handled(receipt.number);
+    const { number, dropped } = receipt;
+    if (--receipt.outstanding === 0 && number !== 0 && !dropped) this.#host.handled(number);
   }
 
   #drop(reason: CommandDropReason, { topic, publisher }: Message): void {

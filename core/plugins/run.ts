@@ -147,7 +147,7 @@ export class Run {
         return run.#abort.signal;
       },
       get store() {
-        return run.#surroundings.store.storeFor(() => run.#checkOpen());
+        return run.#surroundings.store.storeFor(run, () => run.#checkOpen());
       },
       get log() {
         return run.#log();

@@ -35,7 +35,8 @@ export class HandlerStore {
   readonly #statements = new WeakMap<TemplateStringsArray, Statement>();
   /** Whether a transaction was begun, and is still to be committed or rolled back. */
   #begun = false;
-  #usedByRun = false;
+  /** The run whose savepoint is open. */
+  #user: object | undefined = undefined;
 
   /**
    * `open` is called at the first use: where no handler stores anything, there is no file. `waits` is
@@ -51,17 +52,17 @@ export class HandlerStore {
     return this.#opened;
   }
 
-  /** Whether the run under way has used the store, and so stands in the transaction. */
-  get usedByRun(): boolean {
-    return this.#usedByRun;
+  /** Whether `run` has used the store, and so stands in the transaction. */
+  usedBy(run: object): boolean {
+    return this.#user === run;
   }
 
-  /** The store as one run sees it. `check` throws once the run is over. */
-  storeFor(check: () => void): Store {
+  /** The store as `run` sees it. `check` throws once the run is over. */
+  storeFor(run: object, check: () => void): Store {
     const prepare = (sql: TemplateStringsArray, values: readonly unknown[]) => {
       check();
       values.forEach(checkValue);
-      return this.#prepare(sql);
+      return this.#prepare(run, sql);
     };
     return {
       run: (sql, ...values) => ({ changes: prepare(sql, values).run(...values).changes }),
@@ -73,16 +74,16 @@ export class HandlerStore {
   }
 
   /** The run is over and what it wrote stays in the transaction. */
-  keepRun(): void {
-    if (!this.#usedByRun) return;
-    this.#usedByRun = false;
+  keep(run: object): void {
+    if (this.#user !== run) return;
+    this.#user = undefined;
     if (this.#database.inTransaction) this.#database.run('release run');
   }
 
   /** The run is over and what it wrote is undone. */
-  undoRun(): void {
-    if (!this.#usedByRun) return;
-    this.#usedByRun = false;
+  undo(run: object): void {
+    if (this.#user !== run) return;
+    this.#user = undefined;
     if (!this.#database.inTransaction) return;
     this.#database.run('rollback to run');
     this.#database.run('release run');
@@ -112,7 +113,7 @@ export class HandlerStore {
   }
 
   /** A statement to be used now, inside of the run's savepoint. */
-  #prepare(sql: TemplateStringsArray): Statement {
+  #prepare(run: object, sql: TemplateStringsArray): Statement {
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
       const text = sql.join('?');
@@ -125,9 +126,11 @@ export class HandlerStore {
     } else if (!this.#database.inTransaction) {
       throw new Error('the transaction was rolled back');
     }
-    if (!this.#usedByRun) {
+    if (this.#user === undefined) {
       this.#database.run('savepoint run');
-      this.#usedByRun = true;
+      this.#user = run;
+    } else if (this.#user !== run) {
+      throw new Error('another run is at the store');
     }
     return statement;
   }

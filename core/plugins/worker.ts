@@ -129,15 +129,15 @@ class HandlerWorker {
   }
 
   async #run(command: Command): Promise<void> {
-    Atomics.store(this.#progress, Progress.Running, this.#group.length + 1);
+    this.#tellRunning();
     const startedAt = performance.now();
     const run = new Run(command, this.#surroundings);
     const outcome = run.start();
     if (outcome instanceof Promise) {
       // Those before it need not wait for it, unless they share a transaction with it by now.
-      if (!this.#store.usedByRun) {
+      if (!this.#store.usedBy(run)) {
         await this.#settle();
-        Atomics.store(this.#progress, Progress.Running, this.#group.length + 1);
+        this.#tellRunning();
       }
       this.#finish(run, await outcome, startedAt);
       // Settled at once: what it did elsewhere while it waited should not be done twice.
@@ -146,22 +146,31 @@ class HandlerWorker {
     this.#finish(run, outcome, startedAt);
   }
 
+  /** Counted from the first on, so that it holds while those before it are settled. */
+  #tellRunning(): void {
+    const settled = Atomics.load(this.#progress, Progress.Settled);
+    Atomics.store(this.#progress, Progress.Running, settled + this.#group.length + 1);
+  }
+
   #finish(run: Run, fault: Fault | undefined, startedAt: number): void {
-    const { usedByRun } = this.#store;
-    if (fault === undefined) this.#store.keepRun();
-    else this.#store.undoRun();
+    const usedStore = this.#store.usedBy(run);
+    if (fault === undefined) this.#store.keep(run);
+    else this.#store.undo(run);
     Atomics.store(this.#progress, Progress.Running, 0);
     if (this.#group.length === 0) this.#groupSince = startedAt;
     for (const { payload } of run.sends) this.#groupBytes += payload.length;
     const durationMs = performance.now() - startedAt;
-    this.#group.push({ run, fault, durationMs, usedStore: usedByRun });
+    this.#group.push({ run, fault, durationMs, usedStore });
   }
 
-  /** Commits the group and posts what became of it. */
+  /**
+   * Commits the group and posts what became of it, before it returns: a run that waits beside it could
+   * come to the store in between. Only where the commit fails there is more to do.
+   */
   async #settle(): Promise<void> {
     const group = this.#group;
     if (group.length === 0) return;
-    await this.#claim();
+    if (!this.#claim()) return new Promise(() => {});
     try {
       this.#store.commit();
     } catch (error) {
@@ -176,11 +185,11 @@ class HandlerWorker {
     Atomics.store(this.#progress, Progress.Phase, Phase.Running);
   }
 
-  /** The right to commit. Where the pool has condemned this worker, it changes nothing any more and waits for its end. */
-  async #claim(): Promise<void> {
+  /** The right to commit. Without it the pool has condemned this worker, which changes nothing any more. */
+  #claim(): boolean {
     const { Running, Settling } = Phase;
     const before = Atomics.compareExchange(this.#progress, Progress.Phase, Running, Settling);
-    if (before !== Running) await new Promise(() => {});
+    return before === Running;
   }
 
   /**
