@@ -7,7 +7,7 @@ import { by, command } from './folder.ts';
 let sequence = 0;
 function entry(user: string, payload = ''): Waiting {
   const message = command('a', payload, by(user));
-  const receipt = { number: 0, outstanding: 1 };
+  const receipt = { number: 0, outstanding: 1, dropped: false };
   return { message, receipt, handler: 0, invocation: '', sequence: ++sequence };
 }
 const userOf = (each: Waiting): string => each.message.publisher.user;
