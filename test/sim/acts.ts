@@ -106,9 +106,9 @@ export class Acts {
   comeBack(plan: ClientPlan, client: SimClient): void {
     const packet: Connect = {
       ...this.#connectPacket(plan, client, this.#token(plan, false)),
-      cleanStart: false,
+      cleanStart: client.mustStartClean,
       clientIdentifier: client.clientIdentifier,
-      sessionExpiryInterval: 0xffff_ffff,
+      sessionExpiryInterval: client.version !== 5 && client.mustStartClean ? 0 : 0xffff_ffff,
       keepAliveSeconds: 0,
       receiveMaximum: 65_535,
       maximumPacketSize: undefined,
@@ -170,8 +170,13 @@ export class Acts {
   #connectPacket(plan: ClientPlan, client: SimClient, token: string): Connect {
     const random = this.#random;
     const five = client.version === 5;
-    const cleanStart = random.chance(0.2);
-    const nameless = cleanStart && client.version !== 3 && client.idle && random.chance(0.1);
+    const cleanStart = client.mustStartClean || random.chance(0.2);
+    const nameless =
+      !client.mustStartClean &&
+      cleanStart &&
+      client.version !== 3 &&
+      client.idle &&
+      random.chance(0.1);
     const byAuth = five && random.chance(0.3);
     const bytes = new TextEncoder().encode(token);
     const kept = random.pick([0, 20, 3_600, 0xffff_ffff, 0xffff_ffff]);

@@ -28,6 +28,8 @@ export class SimClient {
   link: Link | undefined = undefined;
   /** CONNACK has accepted it. */
   ready = false;
+  /** It threw its state away for a Clean Start, and has not heard that the broker did as well. */
+  mustStartClean = false;
   /** Enhanced authentication was used, so that AUTH may renew the token. */
   byAuth = false;
   renewing = false;
@@ -61,6 +63,10 @@ export class SimClient {
   use(link: Link, packet: Connect): void {
     if (this.#nameless) this.#forget(); // that session is gone, and this is another one
     this.#nameless = packet.clientIdentifier === '';
+    if (packet.cleanStart && !this.#nameless) {
+      this.#forget(); // [MQTT-3.1.2-4]
+      this.mustStartClean = true;
+    }
     this.link = link;
     this.ready = false;
     this.renewing = false;
@@ -143,6 +149,7 @@ export class SimClient {
       case 'connack':
         if (packet.reasonCode !== ReasonCode.Success) return;
         this.ready = true;
+        this.mustStartClean = false;
         this.receiveMaximum = packet.receiveMaximum ?? 65_535;
         this.mayRetain = packet.retainAvailable ?? true;
         this.topicAliasMaximum = packet.topicAliasMaximum ?? 0;

@@ -372,13 +372,15 @@ export class Model {
     connection.lastPacketMs = this.now;
     const session = connection.session as ModelSession;
     const byPublish = answer !== 'auth';
-    const accepted = result.kind === 'accept' && result.identity.user === session.user;
+    // One that has expired meanwhile is no good any more.
+    const good = result.kind === 'accept' && result.identity.expiresAtMs > this.now;
+    const accepted = good && result.identity.user === session.user;
     if (accepted) {
       connection.identity = result.identity;
       this.#hold(session, result.identity);
       if (byPublish) connection.owed.push({ ...answer, codes: [[ReasonCode.Success]] });
       else connection.owedAuth++;
-    } else if (result.kind === 'refuse' && byPublish && connection.version === 5) {
+    } else if (!good && byPublish && connection.version === 5) {
       connection.owed.push({ ...answer, codes: [[ReasonCode.NotAuthorized]] });
     } else {
       const { NotAuthorized, ServerBusy } = ReasonCode;

@@ -15,7 +15,7 @@ export function observePublish(
   const delivery = packet.dup
     ? again(model, connection, session, packet)
     : first(model, connection, session, packet);
-  const problem = propertyProblem(connection, packet, delivery);
+  const problem = problemWith(model, connection, packet, delivery);
   check(problem === undefined, () => `${problem} on ${delivery}`);
   delivery.publishedOn = connection.id;
   delivery.sentOn = connection.id;
@@ -104,10 +104,9 @@ function first(
   }
 
   // In order, for each publisher, topic and QoS. [MQTT-4.6.0-5] [MQTT-4.6.0-6]
-  // A group's message that was with another member has lost its place.
-  const moved = twinsOf(model, delivery).some((each) => each.moved);
   for (const each of session.deliveries) {
-    if (each.stage !== 'waiting' || each.serial >= delivery.serial || moved) continue;
+    if (each.stage !== 'waiting' || each.serial >= delivery.serial) continue;
+    if (misplaced(model, delivery) || misplaced(model, each)) continue;
     if (each.message.payload === message.payload) continue; // the same message
     if (each.replayed !== delivery.replayed) continue;
     if (each.message.topic !== message.topic || each.terms.qos !== delivery.terms.qos) continue;
@@ -159,7 +158,7 @@ function claim(
       .map((each) => liveTerms(delivery.message, [each]));
     const terms = options.find((each) => sees(delivery, each, packet, connection));
     if (terms === undefined || !lasts(delivery, packet, connection, model.now)) continue;
-    if (propertyProblem(connection, packet, delivery) !== undefined) continue;
+    if (problemWith(model, connection, packet, delivery) !== undefined) continue;
     const before = delivery.session;
     if (before !== undefined) {
       before.deliveries = before.deliveries.filter((each) => each !== delivery);
@@ -192,6 +191,13 @@ function twinsOf(model: Model, delivery: Delivery): readonly Delivery[] {
   );
 }
 
+/** Whether a group's message has no place in the order: it may have been with another member, or be its twin. */
+function misplaced(model: Model, delivery: Delivery): boolean {
+  if (delivery.group === undefined) return false;
+  const twins = twinsOf(model, delivery);
+  return twins.length > 1 || delivery.moved;
+}
+
 function sees(
   delivery: Delivery,
   terms: Terms,
@@ -205,6 +211,18 @@ function sees(
   if (connection.version !== 5) return true;
   const given = [...(packet.subscriptionIdentifiers ?? [])].sort((a, b) => a - b);
   return given.join() === terms.identifiers.join();
+}
+
+/** What is wrong with the properties; a group's messages without a payload are told apart by nothing else. */
+function problemWith(
+  model: Model,
+  connection: ModelConnection,
+  packet: Publish,
+  delivery: Delivery,
+): string | undefined {
+  const twins = delivery.message.payload === '' ? twinsOf(model, delivery) : [delivery];
+  const problems = twins.map((each) => propertyProblem(connection, packet, each));
+  return problems.includes(undefined) ? undefined : problems[0];
 }
 
 /** Passed on unaltered, but for the names that are the broker's own to give. [MQTT-3.3.2-17] [MQTT-3.3.2-18] */
