@@ -90,9 +90,11 @@ export class FileStorage implements Storage {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.withResolvers<void>();
-    this.post();
-    if (!this.#busy) this.#send({ kind: 'close' });
+    if (this.#closing === undefined) {
+      this.#closing = Promise.withResolvers<void>();
+      this.#begin();
+      this.#send({ kind: 'close' });
+    }
     return this.#closing.promise;
   }
 
@@ -102,10 +104,13 @@ export class FileStorage implements Storage {
     if (gathering === undefined) return;
     const waiting = this.#waiting;
     this.#waiting = [];
-    this.#busy = true;
     const packed = this.#pack(gathering);
     this.counters.changes = gathering.position;
-    if (packed === undefined) {
+    // A close begins a batch behind one that is under way, and that one is told of first.
+    const alone = !this.#busy;
+    this.#busy = true;
+    if (packed.length === 0 && alone) {
+      this.#room = packed.release();
       queueMicrotask(() => this.#finish(gathering.position));
     } else {
       const number = ++this.#lastBatch;
@@ -115,13 +120,12 @@ export class FileStorage implements Storage {
     for (const request of waiting) this.#send({ kind: 'fetch', ...request });
   }
 
-  /** The batch, or undefined where `gathering` came to nothing. */
-  #pack(gathering: Gathering): Packer | undefined {
+  /** The batch; empty where `gathering` came to nothing. */
+  #pack(gathering: Gathering): Packer {
     const packer = new Packer(this.#room);
-    const operations = packBatch(gathering, packer);
-    this.counters.operations += operations;
-    this.#room = operations === 0 ? packer.release() : undefined;
-    return operations === 0 ? undefined : packer;
+    this.#room = undefined;
+    this.counters.operations += packBatch(gathering, packer);
+    return packer;
   }
 
   #postBatch(number: number, gathering: Gathering, packed: Packer): void {
@@ -137,7 +141,6 @@ export class FileStorage implements Storage {
   #finish(position: number): void {
     this.#busy = false;
     this.#begin();
-    if (this.#closing !== undefined && !this.#busy) this.#send({ kind: 'close' });
     this.counters.stored = position;
     this.#options.stored(position);
   }

@@ -65,6 +65,14 @@ function report(message: Report, transfer: ArrayBuffer[] = []): void {
   self.postMessage(message, transfer);
 }
 
+/** Reports that something was done, and first that it can be, where that was in doubt. */
+function answer(message: Report, transfer: ArrayBuffer[] = []): void {
+  pauseMs = 0;
+  if (told !== undefined) report({ kind: 'status', status: { ok: true } });
+  told = undefined;
+  report(message, transfer);
+}
+
 /** Does what stands in the line, up to the end or the first failure. */
 function work(): void {
   retry = undefined;
@@ -75,7 +83,6 @@ function work(): void {
       return fail(error);
     }
     line.shift();
-    recover();
   }
 }
 
@@ -84,7 +91,7 @@ function carryOut(request: Request): void {
   const open = openFile();
   switch (request.kind) {
     case 'open':
-      report({ kind: 'opened' });
+      answer({ kind: 'opened' });
       startSweeping();
       return;
     case 'batch': {
@@ -92,7 +99,7 @@ function carryOut(request: Request): void {
       const faults = open.apply(request);
       const seconds = (performance.now() - startedAt) / 1_000;
       const room = request.operations.buffer as ArrayBuffer;
-      report({ kind: 'committed', number: request.number, seconds, faults, room }, [room]);
+      answer({ kind: 'committed', number: request.number, seconds, faults, room }, [room]);
       // Behind the report, so that nobody waits for it but the next batch, which is being gathered.
       open.checkpoint();
       startSweeping();
@@ -102,13 +109,13 @@ function carryOut(request: Request): void {
       const { deliveries, more } = open.fetch(request);
       const room = deliveries.release();
       const bytes = new Uint8Array(room, 0, deliveries.length);
-      report({ kind: 'fetched', session: request.session, deliveries: bytes, more }, [room]);
+      answer({ kind: 'fetched', session: request.session, deliveries: bytes, more }, [room]);
       return;
     }
     case 'close':
       open.close();
       file = undefined;
-      report({ kind: 'closed', problem: undefined });
+      answer({ kind: 'closed', problem: undefined });
       return;
     default:
       request satisfies never;
@@ -154,13 +161,6 @@ function reopen(): void {
     // It is of no more use either way.
   }
   file = undefined;
-}
-
-function recover(): void {
-  pauseMs = 0;
-  if (told === undefined) return;
-  told = undefined;
-  report({ kind: 'status', status: { ok: true } });
 }
 
 /** Between two requests, and again as long as there is something: what ended sessions left behind. */
