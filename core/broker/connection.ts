@@ -14,7 +14,7 @@ import type {
   Publisher,
   QoS,
 } from '../mqtt/packet.ts';
-import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
+import { isReasonCodeOf, ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import { beginConnect, continueAuthentication, refuse } from './connect.ts';
 import { count } from './counters.ts';
 import type { Deadline } from './deadlines.ts';
@@ -402,7 +402,10 @@ export class Connection implements Due {
   }
 }
 
-/** The Reason Code to put into DISCONNECT for one that only CONNACK may carry (section 2.4). */
+/**
+ * The Reason Code to put into DISCONNECT for one that only CONNACK may carry (section 2.4): what is
+ * wrong with the inside of a second CONNECT comes to this too. [MQTT-3.1.0-2]
+ */
 function reasonForDisconnect(code: ReasonCode): ReasonCode {
   switch (code) {
     case ReasonCode.BadUserNameOrPassword:
@@ -411,6 +414,6 @@ function reasonForDisconnect(code: ReasonCode): ReasonCode {
     case ReasonCode.ServerUnavailable:
       return ReasonCode.ServerBusy;
     default:
-      return code;
+      return isReasonCodeOf('disconnect', code) ? code : ReasonCode.ProtocolError;
   }
 }
