@@ -5,7 +5,7 @@
  *   1 wildcards in ids · 2 retained after revocation · 4 stored subscriptions · 5 replays · 6 overlaps
  *   and groups · 7 hijack by Client Identifier · 8 spoofed identity · 9 control characters · 22 Wills
  *
- * Rows 11 to 19, which are about bytes and room, are in `advisories-bounds.test.ts`. Elsewhere: 3 (an
+ * Rows 11 to 19, which are about bytes and room, are in `advisories-bytes.test.ts` and `advisories-room.test.ts`. Elsewhere: 3 (an
  * empty or malformed configuration) in `test/auth/policy.test.ts` and `test/ops/configuration.test.ts`,
  * 10 (secrets in outputs) here in `identity.test.ts`, in `test/auth/hostile.test.ts` and in
  * `test/ops/configuration.test.ts`, 20 (crafted tokens) in `test/auth/hostile.test.ts`, 21 (a feature

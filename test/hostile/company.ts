@@ -105,6 +105,15 @@ export function denied(harness: Harness): string[] {
   return harness.eventsOf('denied').map(({ action, topic }) => `${action} ${topic}`);
 }
 
+/** Whatever happened to others: the broker still serves somebody new, from CONNECT to delivery. */
+export function expectAlive(harness: Harness): void {
+  const client = harness.connected('alive');
+  client.subscribe('alive');
+  client.publish('alive', 'yes', { qos: 1 });
+  expect(client.texts()).toEqual(['yes']);
+  client.disconnect();
+}
+
 /** Prints how many cases a table has; each needs a name of its own. */
 export function tally(what: string, ...tables: readonly (readonly { readonly name: string }[])[]) {
   const names = tables.flat().map(({ name }) => name);
