@@ -9,14 +9,12 @@
  * each line of the report must be 0. Exits with 1 where one is not.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SignJWT } from 'jose';
 import { CrashClient } from './crash/client.ts';
+import { freePort, mint, SECRET } from './load.ts';
 
-const SECRET = 'crash-test-secret-of-32-bytes-or-more';
 const WINDOW = 20;
 const DRAIN_MS = 60_000;
 
@@ -39,25 +37,6 @@ function randomFrom(start: number): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
-
-async function mint(user: string): Promise<string> {
-  return await new SignJWT({ role: 'handler' })
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(user)
-    .setExpirationTime('1d')
-    .sign(new TextEncoder().encode(SECRET));
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'bellhop-crash-'));

@@ -9,17 +9,15 @@
  * then. Beside each, an unrelated QoS 0 flow: its latency without and with the durable load.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Socket } from 'bun';
-import { SignJWT } from 'jose';
-import { decode, encode } from '../core/mqtt/codec.ts';
+import { decode } from '../core/mqtt/codec.ts';
 import { Framer } from '../core/mqtt/framing.ts';
-import type { Connect, Publish, QoS } from '../core/mqtt/packet.ts';
+import type { Publish, QoS } from '../core/mqtt/packet.ts';
+import { connectFrame, freePort, mint, publishFrame, SECRET, subscribeFrame } from './load.ts';
 
-const SECRET = 'measuring-secret-of-32-bytes-or-more';
 const PAIRS = 50;
 const WINDOW = 32;
 const PAYLOAD = new Uint8Array(64);
@@ -34,66 +32,7 @@ const { values } = parseArgs({
 });
 const seconds = Number(values.seconds);
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
-
-const token = await new SignJWT({ role: 'handler' })
-  .setProtectedHeader({ alg: 'HS256' })
-  .setSubject('measure')
-  .setExpirationTime('1d')
-  .sign(new TextEncoder().encode(SECRET));
-
-function connectPacket(clientIdentifier: string, stored: boolean): Connect {
-  return {
-    type: 'connect',
-    protocolVersion: 4,
-    cleanStart: !stored,
-    keepAliveSeconds: 0,
-    clientIdentifier,
-    userName: 'JWT',
-    password: new TextEncoder().encode(token),
-    will: undefined,
-    sessionExpiryInterval: stored ? 0xffff_ffff : 0,
-    receiveMaximum: 65_535,
-    maximumPacketSize: undefined,
-    topicAliasMaximum: 0,
-    requestResponseInformation: false,
-    requestProblemInformation: true,
-    authenticationMethod: undefined,
-    authenticationData: undefined,
-    userProperties: undefined,
-  };
-}
-
-function publishFrame(
-  topic: string,
-  qos: QoS,
-  packetIdentifier: number,
-  payload: Uint8Array,
-): Uint8Array {
-  const packet: Publish = {
-    type: 'publish',
-    dup: false,
-    qos,
-    retain: false,
-    topic,
-    packetIdentifier,
-    topicAlias: undefined,
-    messageExpiryInterval: undefined,
-    subscriptionIdentifiers: undefined,
-    properties: undefined,
-    payload,
-  };
-  return encode(packet, 4);
-}
+const token = await mint('measure');
 
 /** A client that hears of PUBACKs and PUBLISHes, and acknowledges the latter. */
 class LoadClient {
@@ -122,7 +61,7 @@ class LoadClient {
         close: () => this.ready.reject(new Error(`${name} was disconnected`)),
       },
     });
-    this.socket.write(encode(connectPacket(name, stored), 4));
+    this.socket.write(connectFrame(name, token, stored));
     await this.ready.promise;
   }
 
@@ -142,24 +81,7 @@ class LoadClient {
         if (packet.qos === 1) this.#answers.push(new Uint8Array([0x40, 2, id >> 8, id & 255]));
         this.onMessage(packet);
       } else if (packet.type === 'connack' && this.#filter !== undefined) {
-        const request = {
-          topicFilter: this.#filter,
-          maximumQoS: this.#qos,
-          noLocal: false,
-          retainAsPublished: false,
-          retainHandling: 0 as const,
-        };
-        this.socket.write(
-          encode(
-            {
-              type: 'subscribe',
-              packetIdentifier: 1,
-              subscriptionIdentifier: undefined,
-              subscriptions: [request],
-            },
-            4,
-          ),
-        );
+        this.socket.write(subscribeFrame(this.#filter, this.#qos));
       } else this.ready.resolve();
     }
     if (this.#answers.length === 0) return;

@@ -9,16 +9,12 @@
  * load share the machine's cores, so the figures are lower bounds.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Socket } from 'bun';
-import { SignJWT } from 'jose';
-import { encode } from '../core/mqtt/codec.ts';
-import type { Connect } from '../core/mqtt/packet.ts';
+import { connectFrame, freePort, mint, publishFrame, SECRET, subscribeFrame } from './load.ts';
 
-const SECRET = 'measuring-secret-of-32-bytes-or-more';
 const PAYLOAD_BYTES = 64;
 /** Messages under way to each subscriber. */
 const WINDOW = 16;
@@ -36,25 +32,6 @@ const { values } = parseArgs({
 const subscribers = Number(values.subscribers);
 const idle = Number(values.idle);
 const seconds = Number(values.seconds);
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
-
-async function mint(user: string): Promise<string> {
-  return await new SignJWT({ role: 'handler' })
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(user)
-    .setExpirationTime('1d')
-    .sign(new TextEncoder().encode(SECRET));
-}
 
 /** Resident memory of the broker, in KiB. */
 function residentKib(pid: number): number {
@@ -84,47 +61,8 @@ function connect(
   const client = { bytes: 0 } as { socket: Socket; bytes: number };
   const open = (socket: Socket): void => {
     client.socket = socket;
-    const packet: Connect = {
-      type: 'connect',
-      protocolVersion: 4,
-      cleanStart: true,
-      keepAliveSeconds: 0,
-      clientIdentifier: name,
-      userName: 'JWT',
-      password: new TextEncoder().encode(token),
-      will: undefined,
-      sessionExpiryInterval: 0,
-      receiveMaximum: 65_535,
-      maximumPacketSize: undefined,
-      topicAliasMaximum: 0,
-      requestResponseInformation: false,
-      requestProblemInformation: true,
-      authenticationMethod: undefined,
-      authenticationData: undefined,
-      userProperties: undefined,
-    };
-    socket.write(encode(packet, 4));
-    if (filter === undefined) return;
-    const subscriptions = [
-      {
-        topicFilter: filter,
-        maximumQoS: 0 as const,
-        noLocal: false,
-        retainAsPublished: false,
-        retainHandling: 0 as const,
-      },
-    ];
-    socket.write(
-      encode(
-        {
-          type: 'subscribe',
-          packetIdentifier: 1,
-          subscriptionIdentifier: undefined,
-          subscriptions,
-        },
-        4,
-      ),
-    );
+    socket.write(connectFrame(name, token, false));
+    if (filter !== undefined) socket.write(subscribeFrame(filter, 0));
   };
   Bun.connect({
     hostname: '127.0.0.1',
@@ -167,22 +105,7 @@ async function connectMany(
 
 /** Messages delivered a second, with `WINDOW` of them under way to every subscriber. */
 async function fanOut(port: number, tls: boolean): Promise<number> {
-  const frame = encode(
-    {
-      type: 'publish',
-      dup: false,
-      qos: 0,
-      retain: false,
-      topic: 'fan',
-      packetIdentifier: 0,
-      topicAlias: undefined,
-      messageExpiryInterval: undefined,
-      subscriptionIdentifiers: undefined,
-      properties: undefined,
-      payload: new Uint8Array(PAYLOAD_BYTES),
-    },
-    4,
-  );
+  const frame = publishFrame('fan', 0, 0, new Uint8Array(PAYLOAD_BYTES));
   let total = 0;
   let sent = 0;
   let counting = false;
