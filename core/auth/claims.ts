@@ -38,7 +38,7 @@ export function readIdentity(
   const user = userPrefix + id;
   if (encodeUser(user) === undefined) {
     throw new ClaimProblem(
-      `${names.user} must be well-formed text of ${MAXIMUM_USER_BYTES} bytes at most`,
+      `${names.user} must be well-formed text without U+0000, of ${MAXIMUM_USER_BYTES} bytes at most`,
     );
   }
   const role = readRole(claim(claims, names.role), names.role);

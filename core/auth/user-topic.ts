@@ -45,10 +45,12 @@ function hexByte(byte: number): string {
 
 /**
  * The user part of a user's topics; undefined where `user` cannot be a user id: empty, not
- * well-formed, or longer than `MAXIMUM_USER_BYTES`.
+ * well-formed, longer than `MAXIMUM_USER_BYTES`, or with U+0000, which no string of the protocol can
+ * carry, and handlers are told the id as it is. [MQTT-1.5.4-2]
  */
 export function encodeUser(user: string): string | undefined {
   if (user.length === 0 || !isWithinBytes(user, MAXIMUM_USER_BYTES)) return undefined;
+  if (user.includes('\0')) return undefined;
   return encodeLevel(user);
 }
 

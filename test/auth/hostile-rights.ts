@@ -46,7 +46,7 @@ const userIds: readonly RightsCase[] = [
     '$share/g/x',
   ]),
   row('user % reads no encoded neighbour', { user: '%' }, ['subscribe', '%25_x'], 2),
-  row('user a\\0 is not user a', { user: 'a\0' }, ['subscribe', 'a_x']),
+  row('user a\\x01 is not user a', { user: 'a\u0001' }, ['subscribe', 'a_x']),
   row('user _ owns no topic without a user', { user: '_' }, ['subscribe', '__x']),
 ];
 

@@ -337,7 +337,7 @@ const audiences: readonly TokenCase[] = [
   denied('iss in a list', mintFor({ iss: [iss], aud: 'bellhop' }), 'wrong issuer', strict),
 ];
 
-const user = 'sub must be well-formed text of 255 bytes at most';
+const user = 'sub must be well-formed text without U+0000, of 255 bytes at most';
 const role = 'role must be device, handler or admin';
 const identities: readonly TokenCase[] = [
   bad('no sub', mint({ claims: { exp: goodClaims.exp } }), 'the token has no sub'),
@@ -348,6 +348,7 @@ const identities: readonly TokenCase[] = [
   bad('sub in a list', mintFor({ sub: ['423144'] }), 'sub must be a string'),
   bad('sub as an object', mintFor({ sub: { toString: '423144' } }), 'sub must be a string'),
   bad('sub with half a surrogate pair', mintFor({ sub: '1\ud800' }), user),
+  bad('sub with U+0000', mintFor({ sub: 'a\0b' }), user),
   bad('sub of 256 bytes', mintFor({ sub: 'x'.repeat(256) }), user),
   bad('sub of 254 letters and an umlaut', mintFor({ sub: `${'x'.repeat(254)}ü` }), user),
   bad('a list of roles', mintFor({ role: ['admin'] }), role),

@@ -42,7 +42,7 @@ describe('a user id in topics', () => {
     ['$SYS', '%24SYS'],
     ['100%', '100%25'],
     ['%5F', '%255F'],
-    ['a\0b', 'a%00b'],
+    ['a\u0001b', 'a%01b'],
     ['\u001f\u007f', '%1F%7F'],
     ['\u0080\u009f', '%C2%80%C2%9F'],
     ['\u00a0', '\u00a0'],
@@ -52,6 +52,7 @@ describe('a user id in topics', () => {
 
   test.each([
     ['the empty id', ''],
+    ['U+0000, which no string of the protocol can carry', 'a\0b'],
     ['half a surrogate pair', '\ud800'],
     ['the other half', 'a\udc00b'],
     ['one byte too many', 'x'.repeat(MAXIMUM_USER_BYTES + 1)],

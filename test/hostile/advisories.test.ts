@@ -50,7 +50,7 @@ const ids = [
   '.',
   '..',
 ]
-  .concat(['a\nb', 'a\0b', '\u202e1', '1\ufffd', '1_', '_1', '%23'])
+  .concat(['a\nb', 'a\u0001b', '\u202e1', '1\ufffd', '1_', '_1', '%23'])
   .map((id) => ({ name: JSON.stringify(id), id }));
 
 describe.each(ids)('row 1: the id $name widens nothing', ({ id }) => {
@@ -73,7 +73,6 @@ describe.each(ids)('row 1: the id $name widens nothing', ({ id }) => {
   });
 
   test('as a Client Identifier', () => {
-    if (id.includes('\0')) return;
     const harness = new Harness();
     const who = { client: id, subscribe: [`c/\${client}/in`], publish: [`c/\${client}/out`] };
     const client = join(harness, who);

@@ -47,7 +47,9 @@ describe.each(VERSIONS)('in version %i', (version) => {
     handler.subscribe(['$share/handlers/request_contact', 'a/+', '#']);
     const device = join(harness, { version });
     // A filter that is none at all ends a 3.x connection; that will do as well.
+    const before = harness.broker.counters.subscriptions;
     const { malformed } = attempt(device, filter);
+    expect(harness.broker.counters.subscriptions).toBe(before);
     const admin = join(harness, staff);
     for (const topic of ['request_contact', 'a/b', '2_news', '1%5F2_x', '11_news', '1/x', 'x/x']) {
       admin.publish(topic, 'x', { qos: 1 });
