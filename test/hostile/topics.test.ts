@@ -27,7 +27,7 @@ const staff: Who = { user: 'staff', role: 'admin', client: 'staff' };
 /** Filters that a device by default may not hold: user 1, while `request_contact` and `a/+` are commands. */
 const filters = [
   ...['#', '+', '+/x', '+/#', '/#', '/+', '+/+', '/', '//', '+/', 'a', 'a/#', 'a/+', 'a/b'],
-  ...['1', '1_', '1_+', '1_#/x', '1/#', '1/x', '1_/#'],
+  ...['1', '1_', '1_+', '1_#/x', '1/#', '1/x'],
   ...['2_news', '2_#', '2_+', '+_news', '%31_news', '1%5F2_x', '1%5f2_x', '11_news', ' 1_news'],
   ...['１_news', '1\u200b_news', '1\ufe0f_news', '_news', '_', '%_news'],
   ...['request_contact', 'request_contact/#', 'request_contact/+', 'request_+', 'request_#'],
