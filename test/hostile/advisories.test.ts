@@ -9,7 +9,8 @@
  * empty or malformed configuration) in `test/auth/policy.test.ts` and `test/ops/configuration.test.ts`,
  * 10 (secrets in outputs) here in `identity.test.ts`, in `test/auth/hostile.test.ts` and in
  * `test/ops/configuration.test.ts`, 20 (crafted tokens) in `test/auth/hostile.test.ts`, 21 (a feature
- * that is off) in `test/http/server.test.ts`, 24 (PROXY protocol from strangers) in `test/net/proxy-intake.test.ts`.
+ * that is off) in `test/http/server.test.ts`, 23 (links out of the
+ * plugins folder) in `test/plugins/loader.test.ts`, 24 (PROXY protocol from strangers) in `test/net/proxy-intake.test.ts`.
  */
 import { describe, expect, test } from 'bun:test';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
