@@ -133,7 +133,7 @@ test('after any batch the file holds what the plain reading of the changes comes
         bench.close();
       }
     }),
-    { seed, numRuns: 60 },
+    { seed, numRuns: 25 },
   );
 }, 60_000);
 
@@ -165,6 +165,6 @@ test('what was let go of while it was gathered makes no difference, and leaves n
         single.close();
       }
     }),
-    { seed, numRuns: 40 },
+    { seed, numRuns: 20 },
   );
 }, 60_000);

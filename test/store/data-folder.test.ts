@@ -17,7 +17,7 @@ import { FILE_NAME, lockFolder, prepareFile } from '../../core/store/data-folder
 import { StorageRefused } from '../../core/store/problem.ts';
 import { migrate, SCHEMA_VERSION } from '../../core/store/schema.ts';
 import { FileBench } from './bench.ts';
-import { message, queued, session } from './storage-suite.ts';
+import { message, queued, session } from './changes.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'bellhop-folder-'));
 afterAll(() => rmSync(root, { recursive: true }));

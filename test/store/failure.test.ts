@@ -8,9 +8,9 @@ import { FILE_NAME } from '../../core/store/data-folder.ts';
 import { startThread } from '../../core/store/file-storage.ts';
 import { StorageRefused } from '../../core/store/problem.ts';
 import { FileBench } from './bench.ts';
+import { content, message, queued, session } from './changes.ts';
 import { historyOf } from './history.ts';
 import { Ledger } from './ledger.ts';
-import { content, message, queued, session } from './storage-suite.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'bellhop-failure-'));
 afterAll(() => rmSync(root, { recursive: true }));

@@ -1,63 +1,13 @@
 /** What every storage does: one suite for the file and for its double. */
 import { afterEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import type { Change, StoredDelivery } from '../../core/broker/changes.ts';
-import type { Message } from '../../core/mqtt/packet.ts';
-import type { TopicFilter, TopicName } from '../../core/mqtt/topic.ts';
+import type { Change } from '../../core/broker/changes.ts';
 import { queuedSize } from '../../core/session/queue.ts';
 import { seed } from '../seed.ts';
 import type { Bench } from './bench.ts';
+import { content, filter, message, queued, session, topic } from './changes.ts';
 import { historyOf } from './history.ts';
 import { Ledger } from './ledger.ts';
-
-const topic = 'a/b' as TopicName;
-const filter = 'a/+' as TopicFilter;
-
-export const content: Message = {
-  topic,
-  payload: new Uint8Array([0, 1, 255]),
-  qos: 1,
-  retain: false,
-  properties: undefined,
-  expiresAtMs: Number.POSITIVE_INFINITY,
-  publisher: { user: '68946', clientIdentifier: 'phone', device: true },
-  reach: 0,
-};
-
-export function session(number: number): Change {
-  return {
-    kind: 'session',
-    session: number,
-    user: '423144',
-    clientIdentifier: `client ${number}`,
-    expirySeconds: 3_600,
-    expiresAtMs: 1_700_000_000_000,
-  };
-}
-
-export function message(number: number, payload = content.payload): Change {
-  return { kind: 'message', message: number, content: { ...content, payload } };
-}
-
-export function queued(
-  session: number,
-  sequence: number,
-  message: number,
-  more: Partial<StoredDelivery> = {},
-): Change {
-  const delivery: StoredDelivery = {
-    sequence,
-    message,
-    qos: 1,
-    retain: false,
-    subscriptionIdentifiers: undefined,
-    group: undefined,
-    packetIdentifier: 0,
-    released: false,
-    ...more,
-  };
-  return { kind: 'queued', session, delivery };
-}
 
 const subscription = {
   filter,
