@@ -14,7 +14,12 @@ import type {
   Publisher,
   QoS,
 } from '../mqtt/packet.ts';
-import { isReasonCodeOf, ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
+import {
+  ProtocolViolation,
+  ReasonCode,
+  reasonForDisconnect,
+  reasonName,
+} from '../mqtt/reason-code.ts';
 import { beginConnect, continueAuthentication, refuse } from './connect.ts';
 import { count } from './counters.ts';
 import type { Deadline } from './deadlines.ts';
@@ -399,21 +404,5 @@ export class Connection implements Due {
     if (this.phase === 'closed') return;
     if (this.reading && this.heldBy === 0) this.state.outbox.resume(this.id);
     else this.state.outbox.pause(this.id);
-  }
-}
-
-/**
- * The Reason Code to put into DISCONNECT for one that only CONNACK may carry (section 2.4): what is
- * wrong with the inside of a second CONNECT comes to this too. [MQTT-3.1.0-2]
- */
-function reasonForDisconnect(code: ReasonCode): ReasonCode {
-  switch (code) {
-    case ReasonCode.BadUserNameOrPassword:
-    case ReasonCode.BadAuthenticationMethod:
-      return ReasonCode.NotAuthorized;
-    case ReasonCode.ServerUnavailable:
-      return ReasonCode.ServerBusy;
-    default:
-      return isReasonCodeOf('disconnect', code) ? code : ReasonCode.ProtocolError;
   }
 }

@@ -143,6 +143,22 @@ export function reasonOfReturnCode(returnCode: number): ReasonCode | undefined {
   }
 }
 
+/**
+ * The Reason Code to put into DISCONNECT for one that only CONNACK may carry (section 2.4): what is
+ * wrong with the inside of a second CONNECT comes to this too. [MQTT-3.1.0-2]
+ */
+export function reasonForDisconnect(code: ReasonCode): ReasonCode {
+  switch (code) {
+    case ReasonCode.BadUserNameOrPassword:
+    case ReasonCode.BadAuthenticationMethod:
+      return ReasonCode.NotAuthorized;
+    case ReasonCode.ServerUnavailable:
+      return ReasonCode.ServerBusy;
+    default:
+      return isReasonCodeOf('disconnect', code) ? code : ReasonCode.ProtocolError;
+  }
+}
+
 /** The peer broke the standard. Thrown by the codec and the session; `broker/connection.ts` alone catches. */
 export class ProtocolViolation extends Error {
   readonly reasonCode: ReasonCode;
