@@ -3,10 +3,12 @@
  * the bytes for each connection cut and decoded into packets again. What no shell may ever see (bytes
  * after close, half a packet at the end of a turn) is a failure at once.
  */
+import type { Change, MessageNumber } from '../../core/broker/changes.ts';
 import type { BrokerEvent, ConnectionId, Outbox } from '../../core/broker/outbox.ts';
 import { decode } from '../../core/mqtt/codec.ts';
 import { Framer } from '../../core/mqtt/framing.ts';
 import type { Message, Packet, ProtocolVersion } from '../../core/mqtt/packet.ts';
+import type { MemoryStorage } from '../storage.ts';
 import { Failure } from './failure.ts';
 
 /** Something that the core asked for. */
@@ -19,7 +21,7 @@ export type Note =
     }
   | { readonly kind: 'close' | 'pause' | 'resume'; readonly connection: ConnectionId }
   | { readonly kind: 'verify'; readonly connection: ConnectionId; readonly token: string }
-  | { readonly kind: 'handle'; readonly message: Message }
+  | { readonly kind: 'handle'; readonly message: Message; readonly number: MessageNumber }
   | { readonly kind: 'forward'; readonly message: Message }
   | { readonly kind: 'report'; readonly event: BrokerEvent };
 
@@ -28,6 +30,9 @@ export interface Noted {
   readonly note: Note;
   readonly packets: number;
 }
+
+/** What `Outbox.fetch` asks for. */
+export type Wanted = Parameters<Outbox['fetch']>;
 
 interface Stream {
   readonly framer: Framer;
@@ -43,10 +48,14 @@ export class NoteTaker implements Outbox {
   readonly #packets: () => number;
   readonly #streams = new Map<ConnectionId, Stream>();
   readonly #tamper: Tamper | undefined;
+  readonly #storage: MemoryStorage | undefined;
+  /** What the core wants read from the disk. */
+  readonly fetches: Wanted[] = [];
   #wrong: string | undefined;
 
-  constructor(packets: () => number, tamper?: Tamper) {
+  constructor(packets: () => number, storage?: MemoryStorage, tamper?: Tamper) {
     this.#packets = packets;
+    this.#storage = storage;
     this.#tamper = tamper;
   }
 
@@ -116,16 +125,18 @@ export class NoteTaker implements Outbox {
     this.#add({ kind: 'verify', connection, token });
   }
 
-  handle(command: Message): void {
-    this.#add({ kind: 'handle', message: command });
+  handle(command: Message, number: MessageNumber): void {
+    this.#add({ kind: 'handle', message: command, number });
   }
 
-  keep(): void {
-    this.#wrong ??= 'something is kept, though there is no storage';
+  keep(change: Change): void {
+    if (this.#storage === undefined)
+      this.#wrong ??= 'something is kept, though there is no storage';
+    else this.#storage.keep(change);
   }
 
-  fetch(): void {
-    this.#wrong ??= 'something is fetched, though there is no storage';
+  fetch(...wanted: Wanted): void {
+    this.fetches.push(wanted);
   }
 
   forward(message: Message): void {

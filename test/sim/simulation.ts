@@ -8,6 +8,7 @@ import { type Broker, type BrokerOptions, createBroker } from '../../core/broker
 import type { ConnectionId, Millis, Verification } from '../../core/broker/outbox.ts';
 import type { Packet } from '../../core/mqtt/packet.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
+import { MemoryStorage } from '../storage.ts';
 import { Acts } from './acts.ts';
 import { SimClient } from './client.ts';
 import { check, Failure } from './failure.ts';
@@ -20,6 +21,8 @@ import { type ClientPlan, makeScenario, type Scenario } from './scenario.ts';
 
 /** What a mutation test changes about the broker, so that the checks have something to find. */
 export interface Sabotage {
+  /** Not sabotage at all: whether there is storage, which is slow but does not fail. */
+  readonly durable?: boolean | undefined;
   readonly tamper?: ((random: Random) => Tamper) | undefined;
   readonly options?: ((options: BrokerOptions) => BrokerOptions) | undefined;
   readonly broker?: ((broker: Broker, random: Random) => Broker) | undefined;
@@ -64,6 +67,10 @@ export class Simulation {
   delivered = 0;
   readonly #observer: Observer;
   readonly #taker: NoteTaker;
+  readonly #storage: MemoryStorage | undefined;
+  #stored = 0;
+  /** Commands that plugins are at work on. */
+  readonly #atWork: number[] = [];
   readonly #dirty = new Set<Link>();
   #lastLink = 0;
   #steps = 0;
@@ -79,7 +86,8 @@ export class Simulation {
     }));
     // Sabotage has dice of its own: the run up to it is that of the same seed without it.
     const packets = (): number => this.broker.counters.packetsReceived;
-    this.#taker = new NoteTaker(packets, sabotage.tamper?.(new Random(~seed)));
+    this.#storage = sabotage.durable === true ? new MemoryStorage() : undefined;
+    this.#taker = new NoteTaker(packets, this.#storage, sabotage.tamper?.(new Random(~seed)));
     let assigned = 0;
     this.model = new Model(limits, policy, () => `assigned-${assigned}`);
     this.#observer = new Observer(this.model);
@@ -90,6 +98,7 @@ export class Simulation {
       assignClientIdentifier: () => `assigned-${++assigned}`,
       version: 'simulated',
       startedAt: STARTED_AT,
+      durable: this.#storage !== undefined,
     };
     const broker = createBroker(sabotage.options?.(options) ?? options);
     this.broker = sabotage.broker?.(broker, new Random(~seed)) ?? broker;
@@ -101,6 +110,7 @@ export class Simulation {
     for (let left = this.random.between(150, 300); left > 0; left--) {
       this.#steps++;
       this.#moveTime();
+      if (this.random.chance(0.3)) this.#storageWorks();
       acts.any();
     }
     this.#comeToRest(acts);
@@ -171,6 +181,9 @@ export class Simulation {
         if (link !== undefined) link.paused = note.kind === 'pause';
         return;
       }
+      case 'handle':
+        if (note.number !== 0) this.#atWork.push(note.number);
+        return;
       case 'verify':
         this.verdicts.push({ connection: note.connection, token: note.token });
         return;
@@ -277,6 +290,31 @@ export class Simulation {
     if (renewed !== undefined) renewed.client.renewing = false;
   }
 
+  /** The storage thread has been at work: false where it had nothing to do. */
+  #storageWorks(): boolean {
+    const { broker, now, model } = this;
+    const tell = () => {
+      model.now = now;
+    };
+    const kept = this.#storage?.kept ?? 0;
+    const stored = kept > this.#stored;
+    if (stored) {
+      this.#stored = kept;
+      this.turn(`${kept} changes are stored`, () => broker.stored(kept, now), tell);
+    }
+    const number = this.#atWork.shift();
+    if (number !== undefined) {
+      this.turn(`command ${number} is done`, () => broker.handled(number, now), tell);
+    }
+    const wanted = this.#taker.fetches.shift();
+    if (wanted === undefined || this.#storage === undefined) return stored || number !== undefined;
+    const [session, after, limit] = wanted;
+    const result = this.#storage.fetch(session, after, limit);
+    const what = `${result.deliveries.length} deliveries are read`;
+    this.turn(what, () => broker.fetched(result, now), tell);
+    return true;
+  }
+
   // Time.
 
   #moveTime(): void {
@@ -343,14 +381,16 @@ export class Simulation {
     same('sessions', sessions.size);
     same('subscriptions', subscriptions);
     const { inflightMessages } = counters;
+    // What is in flight to a stored session that is away is on disk alone, and counts as queued.
     check(
-      inflightMessages <= inFlight && inflightMessages >= inFlight - loose,
+      this.#storage !== undefined ||
+        (inflightMessages <= inFlight && inflightMessages >= inFlight - loose),
       `${inflightMessages} messages are in flight, not ${inFlight - loose} to ${inFlight}`,
     );
     const { queuedMessages } = this.scenario.limits;
     check(counters.queuedMessages >= 0, 'fewer than no messages are queued');
     check(
-      counters.queuedMessages <= queuedMessages * sessions.size,
+      this.#storage !== undefined || counters.queuedMessages <= queuedMessages * sessions.size,
       `${counters.queuedMessages} messages are queued, ${queuedMessages} allowed`,
     );
     const kept = [...routing.retained.values()];
@@ -389,7 +429,7 @@ export class Simulation {
   drain(): void {
     for (let rounds = 0; ; rounds++) {
       check(rounds < 1_000, 'the world does not come to rest');
-      let moved = false;
+      let moved = this.#storageWorks();
       while (this.verdicts.length > 0) {
         this.judge(0);
         moved = true;
