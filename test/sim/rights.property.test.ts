@@ -231,8 +231,9 @@ function wrong(
   }
   if (reads) return undefined;
   // Its own user topic: from staff, and by the right that a device has without grants.
-  const prefix = `${encodeUserPart(identity.user)}${mark}`;
-  const own = name.startsWith(prefix) && name.length > prefix.length;
+  // A `#` takes in its parent level: the bare `1_`, or `1` with `/`, which nobody else has a right to.
+  const user = encodeUserPart(identity.user);
+  const own = name.startsWith(`${user}${mark}`) || (mark === '/' && name === user);
   return own && held === undefined ? undefined : 'not its own user topic, and not granted';
 }
 
