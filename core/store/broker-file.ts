@@ -19,7 +19,7 @@ export type Durability = 'fsync' | 'os';
 
 const CACHE_KIBIBYTES = 32 * 1024;
 /** The write-ahead log is copied into the file when it has so many pages of 4 KiB. */
-const CHECKPOINT_PAGES = 1_000;
+const CHECKPOINT_PAGES = 2_000;
 
 /** A batch as it crosses to the thread. */
 export interface Batch {

@@ -52,7 +52,9 @@ export class FileStorage implements Storage {
   readonly #journal = new Journal();
   #lastBatch: number;
   #thread: Worker | undefined = undefined;
+  /** Whether the present thread has the file, and whether one ever had it. */
   #ready = false;
+  #started = false;
   #pauseMs = FIRST_PAUSE_MS;
   #room: ArrayBuffer | undefined = undefined;
   readonly #unanswered: Unanswered[] = [];
@@ -176,7 +178,7 @@ export class FileStorage implements Storage {
     if (thread !== this.#thread) return;
     this.#thread = undefined;
     this.#ready = false;
-    this.#room = undefined;
+    if (!this.#started) return this.#refuse('the storage thread does not start');
     const reason = 'the storage thread ended, and is started again';
     this.#options.status({ ok: false, reason, code: 'THREAD_LOST' });
     setTimeout(() => this.#start(), this.#pauseMs);
@@ -194,9 +196,8 @@ export class FileStorage implements Storage {
         this.#options.fetched(unpackFetched(report.session, report.deliveries, report.more));
         return;
       case 'status':
-        // It ends the start; later it is for those who watch.
-        if (!this.#ready && !report.status.ok) this.#refuse(report.status.reason);
-        this.#options.status(report.status);
+        if (!this.#started && !report.status.ok) this.#refuse(report.status.reason);
+        else this.#options.status(report.status);
         return;
       case 'closed':
         return this.#closed(report.problem);
@@ -206,11 +207,10 @@ export class FileStorage implements Storage {
   }
 
   #begun(): void {
+    if (this.#started) this.#options.status({ ok: true });
     this.#ready = true;
+    this.#started = true;
     this.#opening.resolve();
-    if (this.#unanswered.length > 0 || this.#pauseMs !== FIRST_PAUSE_MS) {
-      this.#options.status({ ok: true });
-    }
     for (const request of this.#unanswered) {
       if (request.kind !== 'batch') this.#tell(request);
       else {
@@ -234,7 +234,11 @@ export class FileStorage implements Storage {
     this.#finish(batch.gathering.position);
   }
 
+  /** The first thread cannot work: nothing has begun, and nothing is tried again. */
   #refuse(reason: string): void {
+    const thread = this.#thread;
+    this.#thread = undefined;
+    thread?.terminate();
     this.#opening.reject(new StorageRefused(`${this.#path}: ${reason}`));
   }
 

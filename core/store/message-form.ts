@@ -104,7 +104,7 @@ function unpackProperties(from: Unpacker): MessageProperties {
     payloadFormatIndicator: (has & HAS_FORMAT) === 0 ? undefined : (has & FORMAT) === 0 ? 0 : 1,
     contentType: (has & HAS_CONTENT_TYPE) === 0 ? undefined : from.text(),
     responseTopic: (has & HAS_RESPONSE_TOPIC) === 0 ? undefined : from.text(),
-    correlationData: (has & HAS_CORRELATION_DATA) === 0 ? undefined : from.data().slice(),
+    correlationData: (has & HAS_CORRELATION_DATA) === 0 ? undefined : new Uint8Array(from.data()),
     userProperties: (has & HAS_USER_PROPERTIES) === 0 ? undefined : unpackUserProperties(from),
   };
 }

@@ -57,7 +57,7 @@ export interface StorageOptions extends StorageEvents {
 }
 
 export interface OpenedStorage {
-  readonly storage: Storage;
+  readonly storage: FileStorage;
   /** What was stored before, in pieces, at least one; to be read through before anything is fetched. */
   readonly snapshot: Iterable<Snapshot>;
 }

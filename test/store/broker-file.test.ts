@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -12,7 +12,8 @@ import { unpackFetched } from '../../core/store/fetched.ts';
 import { Journal } from '../../core/store/journal.ts';
 import { Packer } from '../../core/store/packed.ts';
 import { readLastBatch, readSnapshot } from '../../core/store/snapshot.ts';
-import { seed } from '../seed.ts';
+import { runs, seed } from '../seed.ts';
+import { message, queued, session } from './changes.ts';
 import { historyOf } from './history.ts';
 import { joinSnapshot, Ledger } from './ledger.ts';
 
@@ -55,6 +56,10 @@ class Bench {
     // Once more, as after a thread that was lost: it is known by its number.
     expect(this.#file.apply(batch)).toEqual([]);
     return count;
+  }
+
+  checkpoint(): void {
+    this.#file.checkpoint();
   }
 
   sweep(): void {
@@ -133,7 +138,7 @@ test('after any batch the file holds what the plain reading of the changes comes
         bench.close();
       }
     }),
-    { seed, numRuns: 25 },
+    { seed, numRuns: runs(25) },
   );
 }, 60_000);
 
@@ -165,6 +170,61 @@ test('what was let go of while it was gathered makes no difference, and leaves n
         single.close();
       }
     }),
-    { seed, numRuns: 20 },
+    { seed, numRuns: runs(20) },
   );
 }, 60_000);
+
+test('the log is copied into the file and begins anew, however much is written', () => {
+  const bench = new Bench();
+  const log = `${bench.path}-wal`;
+  let longest = 0;
+  try {
+    bench.keep([session(1)]);
+    for (let batch = 0; batch < 60; batch++) {
+      for (let each = 0; each < 40; each++) {
+        const number = batch * 40 + each + 1;
+        bench.keep([message(number, new Uint8Array(10_000)), queued(1, number, number)]);
+        if (batch > 0) bench.keep([{ kind: 'done', session: 1, sequence: number - 40 }]);
+      }
+      bench.commit();
+      bench.checkpoint();
+      longest = Math.max(longest, statSync(log).size);
+    }
+    // It is 2 000 pages and the batch that went beyond; all that was written is four times as much.
+    expect(longest).toBeGreaterThan(8_000_000);
+    expect(longest).toBeLessThan(10_000_000);
+  } finally {
+    bench.close();
+  }
+});
+
+test('a reader that stays keeps the log from beginning anew, and once it is gone the log does', () => {
+  const bench = new Bench();
+  const log = `${bench.path}-wal`;
+  let number = 0;
+  const write = (megabytes: number) => {
+    for (let batch = 0; batch < megabytes; batch++) {
+      for (let each = 0; each < 100; each++) {
+        bench.keep([message(++number, new Uint8Array(10_000)), queued(1, number, number)]);
+      }
+      bench.commit();
+      bench.checkpoint();
+    }
+  };
+  const reader = new Database(bench.path, { readonly: true });
+  try {
+    bench.keep([session(1)]);
+    bench.commit();
+    reader.run('begin');
+    reader.query('select count(*) from message').values();
+    write(20);
+    const held = statSync(log).size;
+    expect(held).toBeGreaterThan(20_000_000);
+    reader.run('commit');
+    write(20);
+    expect(statSync(log).size).toBeLessThan(1.5 * held);
+  } finally {
+    reader.close(true);
+    bench.close();
+  }
+});

@@ -136,6 +136,25 @@ test('while another process holds the file, storing waits and goes on by itself'
   await bench.dispose();
 });
 
+test('a start is refused while another process holds the file, and gives the folder back', async () => {
+  await (await FileBench.open({ folder, durability: 'os' })).dispose();
+  const other = new Database(join(folder, FILE_NAME));
+  other.run('begin immediate');
+  const problem = await FileBench.open({ folder, durability: 'os' }).catch((error) => error);
+  expect(problem).toBeInstanceOf(StorageRefused);
+  expect(problem.message).toBe(`${join(folder, FILE_NAME)}: the file is locked by another process`);
+  other.close(true);
+  await (await FileBench.open({ folder, durability: 'os' })).dispose();
+});
+
+test('a start is refused where the thread does not start', async () => {
+  const startThread = () => new Worker(new URL('./no-such-file.ts', import.meta.url));
+  const open = FileBench.open({ folder, durability: 'os', startThread });
+  const problem = await open.catch((error) => error);
+  expect(problem).toBeInstanceOf(StorageRefused);
+  expect(problem.message).toContain('the storage thread does not start');
+});
+
 test('a close that cannot store what is left says so, and ends', async () => {
   const bench = await FileBench.open({ folder, durability: 'os' });
   const other = new Database(join(folder, FILE_NAME));

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import type { Change } from '../../core/broker/changes.ts';
 import { queuedSize } from '../../core/session/queue.ts';
-import { seed } from '../seed.ts';
+import { runs, seed } from '../seed.ts';
 import type { Bench } from './bench.ts';
 import { content, filter, message, queued, session, topic } from './changes.ts';
 import { historyOf } from './history.ts';
@@ -329,7 +329,7 @@ export function storageSuite(name: string, open: () => Promise<Bench>): void {
             await current.dispose();
           },
         ),
-        { seed, numRuns: 8 },
+        { seed, numRuns: runs(8) },
       );
     }, 60_000);
   });
