@@ -53,7 +53,7 @@ export function deliver(
     group,
   };
   if (connection?.out.congested) connection.out.stall(state.publisher, now);
-  else if (connection !== undefined && session.queue.length === 0) {
+  else if (connection !== undefined && session.queue.length === 0 && session.fetches === 0) {
     const identifier = session.outbound.begin(delivery);
     if (identifier !== undefined) {
       state.counters.inflightMessages++;
@@ -120,7 +120,9 @@ function enqueue(state: State, session: ClientSession, delivery: Delivery<Connec
   for (;;) {
     const reason = isFull(state, session, publication);
     if (reason === undefined) break;
-    if (state.limits.queuePolicy !== 'drop-oldest' || queue.length === 0) {
+    // The oldest cannot be dropped while it is being read from the disk: then it is the newest.
+    const reading = queue.memoryLength === 0 && session.fetches > 0;
+    if (state.limits.queuePolicy !== 'drop-oldest' || queue.length === 0 || reading) {
       return drop(state, session, reason, publication.topic);
     }
     dropOldest(state, session, reason);
@@ -128,9 +130,9 @@ function enqueue(state: State, session: ClientSession, delivery: Delivery<Connec
   publication.keep();
   store(state, session, delivery, 0);
   state.counters.queuedMessages++;
-  const away = session.link === undefined;
-  const stored = delivery.sequence !== 0;
-  if (stored && (away || queue.diskLength > 0 || queue.memoryLength >= MEMORY_QUEUE)) {
+  // What comes while the tail is being read may be in what is read.
+  const behind = session.link === undefined || queue.diskLength > 0 || session.fetches > 0;
+  if (delivery.sequence !== 0 && (behind || queue.memoryLength >= MEMORY_QUEUE)) {
     queue.pushToDisk(1, queuedSize(publication));
   } else {
     queue.push(delivery);
