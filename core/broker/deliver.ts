@@ -107,9 +107,10 @@ function isFull(
   publication: Publication,
 ): DropReason | undefined {
   const { limits } = state;
-  if (session.queue.length >= limits.queuedMessages) return 'queue-full';
+  if (session.queue.waiting >= limits.queuedMessages) return 'queue-full';
   if (state.counters.queuedMessages >= limits.queuedMessagesInAll) return 'queue-full';
-  if (session.queue.bytes + queuedSize(publication) > limits.queuedBytes) return 'queue-bytes';
+  if (session.queue.waitingBytes + queuedSize(publication) > limits.queuedBytes)
+    return 'queue-bytes';
   return undefined;
 }
 
@@ -122,7 +123,7 @@ function enqueue(state: State, session: ClientSession, delivery: Delivery<Connec
     if (reason === undefined) break;
     // The oldest cannot be dropped while it is being read from the disk: then it is the newest.
     const reading = queue.memoryLength === 0 && session.fetches > 0;
-    if (state.limits.queuePolicy !== 'drop-oldest' || queue.length === 0 || reading) {
+    if (state.limits.queuePolicy !== 'drop-oldest' || queue.waiting === 0 || reading) {
       return drop(state, session, reason, publication.topic);
     }
     dropOldest(state, session, reason);

@@ -180,7 +180,7 @@ function park(state: State, session: ClientSession): void {
   state.counters.queuedMessages += inflight.length;
   outbound.park();
   queue.park();
-  queue.pushToDisk(inflight.length, bytes);
+  queue.parkInflight(inflight.length, bytes);
 }
 
 /** Keeps what the session itself is: whose, and until when. */

@@ -21,17 +21,25 @@ export class Queue<D extends { readonly message: Message }> {
   #bytes = 0;
   #diskLength = 0;
   #diskBytes = 0;
+  /** Of the tail, what was in flight when the client went away: first in the tail, and not waiting. */
+  #diskInflight = 0;
+  #diskInflightBytes = 0;
   /** What went to the tail since it was last read from. */
   #diskLengthSince = 0;
   #diskBytesSince = 0;
 
-  /** Messages that wait, the tail on disk included. */
+  /** Messages here, the tail on disk included, and in it what was in flight. */
   get length(): number {
     return this.memoryLength + this.#diskLength;
   }
 
-  get bytes(): number {
-    return this.#bytes + this.#diskBytes;
+  /** Messages that wait and were never sent: what the limits are about, as far as is known. */
+  get waiting(): number {
+    return this.length - this.#diskInflight;
+  }
+
+  get waitingBytes(): number {
+    return this.#bytes + this.#diskBytes - this.#diskInflightBytes;
   }
 
   get memoryLength(): number {
@@ -85,10 +93,18 @@ export class Queue<D extends { readonly message: Message }> {
     this.#diskBytesSince += bytes;
   }
 
-  /** The oldest on disk is dropped; its size is not known, so the mean stands for it. */
+  /** The same for messages in flight, whose client has gone. */
+  parkInflight(count: number, bytes: number): void {
+    this.pushToDisk(count, bytes);
+    this.#diskInflight += count;
+    this.#diskInflightBytes += bytes;
+  }
+
+  /** The oldest that waits on disk is dropped; its size is not known, so the mean stands for it. */
   dropFromDisk(): void {
-    if (this.#diskLength === 0) return;
-    this.#diskBytes -= this.#diskBytes / this.#diskLength;
+    const waiting = this.#diskLength - this.#diskInflight;
+    if (waiting === 0) return;
+    this.#diskBytes -= (this.#diskBytes - this.#diskInflightBytes) / waiting;
     this.#diskLength--;
   }
 
@@ -110,6 +126,8 @@ export class Queue<D extends { readonly message: Message }> {
 
   /** `count` messages of `bytes` were read from the tail; unless there are `more`, the rest is known exactly. */
   read(count: number, bytes: number, more: boolean): void {
+    this.#diskInflight = more ? Math.max(0, this.#diskInflight - count) : 0;
+    this.#diskInflightBytes = more ? Math.max(0, this.#diskInflightBytes - bytes) : 0;
     this.#diskLength = more ? Math.max(1, this.#diskLength - count) : this.#diskLengthSince;
     this.#diskBytes = more ? Math.max(0, this.#diskBytes - bytes) : this.#diskBytesSince;
   }
