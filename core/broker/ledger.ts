@@ -51,6 +51,11 @@ export class Ledger {
     return this.enabled ? ++this.#lastSession : 0;
   }
 
+  /** The last one that was given. */
+  get lastSequence(): Sequence {
+    return this.#lastSequence;
+  }
+
   nextSequence(): Sequence {
     return ++this.#lastSequence;
   }

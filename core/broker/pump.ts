@@ -74,6 +74,7 @@ function resend(state: State, session: ClientSession, connection: Connection, no
 /** Has the next piece of the queue's tail read from disk. */
 export function fetchMore(state: State, session: ClientSession): void {
   session.fetches++;
+  session.askedAt = state.ledger.lastSequence;
   session.queue.reading();
   state.outbox.fetch(session.number, session.fetchedTo, FETCH_LIMIT, FETCH_BYTES);
 }
@@ -87,10 +88,17 @@ export function fetched(state: State, result: FetchedDeliveries, now: Millis): v
   // The client came and went meanwhile: a later read brings what counts.
   if (session.fetches > 0 || rights === undefined) return;
   let bytes = 0;
+  let late = 0;
+  let lateBytes = 0;
   for (const { content, packetIdentifier, released, ...rest } of result.deliveries) {
     const publication = Publication.restore(content, rest.message);
     publication.unfinished = 1;
-    bytes += queuedSize(publication);
+    const size = queuedSize(publication);
+    bytes += size;
+    if (rest.sequence > session.askedAt) {
+      late++;
+      lateBytes += size;
+    }
     session.fetchedTo = rest.sequence;
     const { group } = rest;
     const delivery: Delivery<Connection> = {
@@ -116,7 +124,7 @@ export function fetched(state: State, result: FetchedDeliveries, now: Millis): v
       state.counters.inflightMessages++;
     }
   }
-  session.queue.read(result.deliveries.length, bytes, result.more);
+  session.queue.read(result.deliveries.length, bytes, result.more, late, lateBytes);
   pump(state, session, now);
 }
 

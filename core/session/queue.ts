@@ -124,11 +124,16 @@ export class Queue<D extends { readonly message: Message }> {
     this.#diskBytesSince = 0;
   }
 
-  /** `count` messages of `bytes` were read from the tail; unless there are `more`, the rest is known exactly. */
-  read(count: number, bytes: number, more: boolean): void {
+  /**
+   * `count` messages of `bytes` were read from the tail, `late` of them of `lateBytes` gone there since
+   * it was asked for; unless there are `more`, the rest is known exactly.
+   */
+  read(count: number, bytes: number, more: boolean, late: number, lateBytes: number): void {
     this.#diskInflight = more ? Math.max(0, this.#diskInflight - count) : 0;
     this.#diskInflightBytes = more ? Math.max(0, this.#diskInflightBytes - bytes) : 0;
-    this.#diskLength = more ? Math.max(1, this.#diskLength - count) : this.#diskLengthSince;
-    this.#diskBytes = more ? Math.max(0, this.#diskBytes - bytes) : this.#diskBytesSince;
+    this.#diskLength = more ? Math.max(1, this.#diskLength - count) : this.#diskLengthSince - late;
+    this.#diskBytes = more
+      ? Math.max(0, this.#diskBytes - bytes)
+      : this.#diskBytesSince - lateBytes;
   }
 }

@@ -68,6 +68,8 @@ export class Session<Link> {
   readonly queue: Queue<Delivery<Link>>;
   /** Reads from disk that are under way: only what the last of them brings counts. */
   fetches = 0;
+  /** The last delivery of all when the tail was asked for: what is later went to it since. */
+  askedAt = 0;
   /** The last delivery that was read from disk for this connection. */
   fetchedTo = 0;
   /** Retained messages that its subscriptions brought up, and that wait for room. */
