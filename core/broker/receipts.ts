@@ -195,7 +195,9 @@ export function forget(state: State, connection: Connection): void {
 
 /**
  * The disk fails. Nobody is told that something lasts which may not: a PUBLISH that waits is answered
- * with the failure, and a 3.x client, for which there is no such answer, is disconnected.
+ * with the failure. A 3.x client, for which there is no such answer, is disconnected; and so is who
+ * waits for PUBREC with a stored session: the message may yet be stored, so that its identifier must
+ * stay taken, and the same message, sent again, be known for a duplicate. [MQTT-4.3.3-10]
  */
 export function failReceipts(state: State, connection: Connection, now: Millis): void {
   const { failure } = state.ledger;
@@ -207,7 +209,9 @@ export function failReceipts(state: State, connection: Connection, now: Millis):
     receipt.reasonCode < ReasonCode.UnspecifiedError &&
     !isSettled(state, receipt);
   if (!receipts.some(promises)) return;
-  if (!connection.version5) {
+  const stored = connection.session !== undefined && connection.session.number !== 0;
+  const exactlyOnce = stored && receipts.some((each) => promises(each) && isPubrec(each));
+  if (!connection.version5 || exactlyOnce) {
     return connection.disconnect(failure.reasonCode, failure.detail, now);
   }
   connection.receipts = receipts.map((receipt) => {
@@ -228,4 +232,8 @@ function freeIdentifier(
   const { session } = connection;
   if (!session?.inbound.release(packetIdentifier) || session.number === 0) return;
   state.ledger.keep({ kind: 'freed', session: session.number, packetIdentifier });
+}
+
+function isPubrec(receipt: Receipt): boolean {
+  return receipt.kind === 'acknowledgement' && receipt.type === 'pubrec';
 }
