@@ -3,7 +3,7 @@
  * the batch under way is lost or just made. Disks are slow, fill up and recover; connections break.
  * Whatever was acknowledged must arrive, QoS 2 once, and in order.
  *
- *     SIM_RUNS=10000 bun test test/sim/crash.test.ts     # more seeds
+ *     SIM_RUNS=100000 bun test test/sim/crash.test.ts     # more seeds
  *     SIM_SEED=17 SIM_RUNS=1 bun test …                  # one of them
  */
 import { expect, test } from 'bun:test';
@@ -16,7 +16,7 @@ import { FakeStorage } from '../store/fake-storage.ts';
 import { Ledger } from '../store/ledger.ts';
 import { Random } from './random.ts';
 
-const runs = Number(process.env.SIM_RUNS ?? 1_500);
+const runs = Number(process.env.SIM_RUNS ?? 10_000);
 const firstSeed = Number(process.env.SIM_SEED ?? 1);
 const STEPS = 160;
 const WINDOW = 4;
