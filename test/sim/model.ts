@@ -41,8 +41,12 @@ export class Model {
   /** The latest time that there was: clocks are set back at times. */
   latest: Millis = 0;
 
-  constructor(limits: Limits, policy: Policy, lastAssigned: () => string) {
+  /** Whether there is storage: QoS 2 to stored sessions then waits for its Packet Identifier to be on disk. */
+  readonly durable: boolean;
+
+  constructor(limits: Limits, policy: Policy, durable: boolean, lastAssigned: () => string) {
     this.limits = limits;
+    this.durable = durable;
     this.policy = policy;
     this.lastAssigned = lastAssigned;
     this.routing = new Routing(this);

@@ -2,6 +2,7 @@
 import type { Publish, UserProperty } from '../../core/mqtt/packet.ts';
 import { check, Failure } from './failure.ts';
 import type { Model } from './model.ts';
+import { mayReceive } from './rights.ts';
 import { expired, liveTerms } from './routing.ts';
 import type { Delivery, ModelConnection, ModelSession, Terms } from './state.ts';
 
@@ -10,13 +11,23 @@ export function observePublish(
   connection: ModelConnection,
   packet: Publish,
 ): Delivery {
-  const { session } = connection;
-  check(session !== undefined, 'PUBLISH to a client without a session');
-  const delivery = packet.dup
-    ? again(model, connection, session, packet)
-    : first(model, connection, session, packet);
+  const { session, identity } = connection;
+  check(session !== undefined && identity !== undefined, 'PUBLISH to a client without a session');
+  // A message that was in flight, by the broker's books, may or may not have been sent before: DUP says
+  // that it might have been.
+  const pending = session.deliveries.some(
+    (each) => each.stage === 'sent' && each.packetIdentifier === packet.packetIdentifier,
+  );
+  const delivery =
+    packet.dup && (pending || !(model.durable && packet.qos === 2))
+      ? again(model, connection, session, packet)
+      : first(model, connection, session, packet);
   const problem = problemWith(model, connection, packet, delivery);
   check(problem === undefined, () => `${problem} on ${delivery}`);
+  const { topic, reach } = delivery.message;
+  // What a client has had over this connection it keeps, whatever its token says since.
+  const may = mayReceive(identity, session.clientIdentifier, model.policy, topic, reach);
+  check(may, () => `no right to it now: ${delivery}`);
   delivery.publishedOn = connection.id;
   delivery.sentOn = connection.id;
   if (packet.qos === 0) {
@@ -53,7 +64,13 @@ function again(
     delivery !== undefined && sees(delivery, delivery.terms, packet, connection),
     () => `nothing like it is unacknowledged: ${show(packet)} again for ${session.key}`,
   );
-  const older = pending.find((each) => each.sentSerial < delivery.sentSerial && !passOver(each));
+  const older = pending.find(
+    (each) =>
+      each.sentSerial < delivery.sentSerial &&
+      // QoS 2 that had to wait for the disk has its place among its like.
+      (!model.durable || each.terms.qos === packet.qos) &&
+      !passOver(each),
+  );
   check(older === undefined, () => `${delivery} is sent again before ${older}`);
   delivery.loose = false;
   delivery.doubtful = false;
@@ -82,7 +99,7 @@ function first(
       (each) =>
         each.stage === 'waiting' &&
         sees(each, each.terms, packet, connection) &&
-        lasts(each, packet, connection, model.now) &&
+        lasts(each, packet, connection, model) &&
         propertyProblem(connection, packet, each) === undefined,
     ) ?? claim(model, connection, session, packet);
   if (delivery === undefined) throw new Failure(unexpected(model, session, packet));
@@ -124,6 +141,7 @@ function first(
       each.stage === 'sent' &&
       each.publishedOn !== connection.id &&
       each !== delivery &&
+      (!model.durable || each.terms.qos === packet.qos) &&
       !passOver(each),
   );
   check(unsent === undefined, () => `${delivery} is sent before ${unsent} is sent again`);
@@ -157,7 +175,7 @@ function claim(
       .filter((each) => each.text === delivery.group && each.standing <= delivery.message.reach)
       .map((each) => liveTerms(delivery.message, [each]));
     const terms = options.find((each) => sees(delivery, each, packet, connection));
-    if (terms === undefined || !lasts(delivery, packet, connection, model.now)) continue;
+    if (terms === undefined || !lasts(delivery, packet, connection, model)) continue;
     if (problemWith(model, connection, packet, delivery) !== undefined) continue;
     const before = delivery.session;
     if (before !== undefined) {
@@ -264,13 +282,14 @@ function lasts(
   delivery: Delivery,
   packet: Publish,
   connection: ModelConnection,
-  now: number,
+  { now, durable }: Model,
 ): boolean {
   const { message } = delivery;
-  if (expired(message, now)) return false;
+  // QoS 2 waits for its Packet Identifier to be on disk: its delivery has begun by then.
+  if (expired(message, now) && !(durable && packet.qos === 2)) return false;
   const interval = packet.messageExpiryInterval;
   if (connection.version !== 5 || interval === undefined) return true;
-  return Math.abs(interval - (message.expiresAtMs - now) / 1_000) <= 1;
+  return Math.abs(interval - Math.max(0, message.expiresAtMs - now) / 1_000) <= 1;
 }
 
 /** Why a PUBLISH is not due to this client, as well as the model can tell. */
@@ -284,7 +303,7 @@ function unexpected(model: Model, session: ModelSession, packet: Publish): strin
   for (const each of own) {
     if (link === undefined || each.stage !== 'waiting' || !sees(each, each.terms, packet, link))
       continue;
-    const lasting = lasts(each, packet, link, model.now);
+    const lasting = lasts(each, packet, link, model);
     const problem = lasting ? propertyProblem(link, packet, each) : 'it has expired, or is said to';
     return `${show(packet)} to ${session.key}: ${problem}: ${each}`;
   }

@@ -109,6 +109,9 @@ export class Routing {
     for (const delivery of this.shared) {
       if (delivery.group !== text) continue;
       if (session.ended) {
+        if (this.#model.durable && delivery.members.has(session)) {
+          delivery.excuse ??= 'on disk with a session that ended, perhaps';
+        }
         delivery.members.delete(session);
         this.#spread(delivery);
       }
@@ -144,6 +147,8 @@ export class Routing {
     for (const delivery of session.deliveries) {
       if (delivery.loose && delivery.stage === 'sent') {
         this.#handOn(delivery);
+        // What is on disk alone is not handed on when its session ends.
+        if (this.#model.durable) delivery.excuse ??= 'on disk with a session that ended';
       } else {
         delivery.stage = 'over';
       }
@@ -164,9 +169,14 @@ export class Routing {
         this.#handOn(delivery);
         return false;
       }
-      delivery.stage = 'over';
       delivery.excuse = 'the session lost the right to it';
       this.shared.delete(delivery);
+      if (this.#model.durable) {
+        // On disk it is looked at when it is read; a better token may come before that.
+        delivery.doubtful ||= delivery.stage === 'sent';
+        return true;
+      }
+      delivery.stage = 'over';
       return false;
     });
   }

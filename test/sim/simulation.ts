@@ -89,7 +89,8 @@ export class Simulation {
     this.#storage = sabotage.durable === true ? new MemoryStorage() : undefined;
     this.#taker = new NoteTaker(packets, this.#storage, sabotage.tamper?.(new Random(~seed)));
     let assigned = 0;
-    this.model = new Model(limits, policy, () => `assigned-${assigned}`);
+    const durable = this.#storage !== undefined;
+    this.model = new Model(limits, policy, durable, () => `assigned-${assigned}`);
     this.#observer = new Observer(this.model);
     const options: BrokerOptions = {
       outbox: this.#taker,
@@ -98,7 +99,7 @@ export class Simulation {
       assignClientIdentifier: () => `assigned-${++assigned}`,
       version: 'simulated',
       startedAt: STARTED_AT,
-      durable: this.#storage !== undefined,
+      durable,
     };
     const broker = createBroker(sabotage.options?.(options) ?? options);
     this.broker = sabotage.broker?.(broker, new Random(~seed)) ?? broker;
@@ -407,9 +408,10 @@ export class Simulation {
   #comeToRest(acts: Acts): void {
     for (const link of [...this.links.values()]) this.lose(link);
     this.drain();
-    for (const { plan, client } of this.clients) {
-      if (!this.model.sessions.has(`${client}`)) continue;
-      for (let tries = 0; tries < 5 && !client.ready; tries++) {
+    // Again for those that were cut off meanwhile, as slow readers of what others sent them at once.
+    for (let round = 0; round < 10; round++) {
+      for (const { plan, client } of this.clients) {
+        if (client.ready || !this.model.sessions.has(`${client}`)) continue;
         acts.comeBack(plan, client);
         this.drain();
       }
