@@ -160,7 +160,12 @@ export class Routing {
   drop(session: ModelSession, mayNot: (message: ModelMessage) => boolean): void {
     const { link } = session;
     for (const delivery of this.shared) {
-      if (mayNot(delivery.message)) delivery.members.delete(session);
+      if (!mayNot(delivery.message)) continue;
+      if (this.#model.durable && delivery.members.has(session)) {
+        // What is on disk is not handed on when it is read and may not be had.
+        delivery.excuse ??= 'on disk with a session that lost the right to it, perhaps';
+      }
+      delivery.members.delete(session);
     }
     session.deliveries = session.deliveries.filter((delivery) => {
       if (!mayNot(delivery.message) || delivery.stage === 'released') return true;
