@@ -1,14 +1,13 @@
-/** What happens in a simulated run, and how often: the things that clients, networks and plugins do. */
-import type { Grants } from '../../core/auth/rights.ts';
 import { encode } from '../../core/mqtt/codec.ts';
-import type { Connect, Publish, QoS, Will } from '../../core/mqtt/packet.ts';
+import type { Connect, Publish, QoS } from '../../core/mqtt/packet.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
 import type { TopicFilter, TopicName } from '../../core/mqtt/topic.ts';
 import type { SimClient } from './client.ts';
 import { Failure } from './failure.ts';
+import { Making } from './making.ts';
 import type { Link } from './network.ts';
 import type { Random } from './random.ts';
-import { type ClientPlan, commands, filters, identityOf, likely, topics } from './scenario.ts';
+import { type ClientPlan, commands, filters, likely, topics } from './scenario.ts';
 import type { Simulation } from './simulation.ts';
 
 const weights = {
@@ -33,11 +32,12 @@ const weights = {
 export class Acts {
   readonly #simulation: Simulation;
   readonly #random: Random;
-  #tokens = 0;
+  readonly #making: Making;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
     this.#random = simulation.random;
+    this.#making = new Making(simulation);
   }
 
   /** Something happens; nothing, where what the dice say cannot. */
@@ -105,7 +105,7 @@ export class Acts {
   /** For the end of a run: with a good token, as the client of its stored session, without limits. */
   comeBack(plan: ClientPlan, client: SimClient): void {
     const packet: Connect = {
-      ...this.#connectPacket(plan, client, this.#token(plan, false)),
+      ...this.#making.connectPacket(plan, client, this.#making.token(plan, false)),
       cleanStart: client.mustStartClean,
       clientIdentifier: client.clientIdentifier,
       sessionExpiryInterval: client.version !== 5 && client.mustStartClean ? 0 : 0xffff_ffff,
@@ -159,96 +159,12 @@ export class Acts {
   }
 
   #open(plan: ClientPlan, client: SimClient): void {
-    const token = this.#token(plan, true);
+    const token = this.#making.token(plan, true);
     const link = this.#simulation.open(client);
-    const packet = this.#connectPacket(plan, client, token);
+    const packet = this.#making.connectPacket(plan, client, token);
     client.use(link, packet);
     link.write(packet);
     if (this.#random.chance(0.1)) link.write({ type: 'pingreq' }); // without waiting for CONNACK
-  }
-
-  #connectPacket(plan: ClientPlan, client: SimClient, token: string): Connect {
-    const random = this.#random;
-    const five = client.version === 5;
-    const cleanStart = client.mustStartClean || random.chance(0.2);
-    const nameless =
-      !client.mustStartClean &&
-      cleanStart &&
-      client.version !== 3 &&
-      client.idle &&
-      random.chance(0.1);
-    const byAuth = five && random.chance(0.3);
-    const bytes = new TextEncoder().encode(token);
-    const kept = random.pick([0, 20, 3_600, 0xffff_ffff, 0xffff_ffff]);
-    return {
-      type: 'connect',
-      protocolVersion: client.version,
-      cleanStart,
-      keepAliveSeconds: random.pick([0, 0, 0, 0, 5, 60]),
-      clientIdentifier: nameless ? '' : client.clientIdentifier,
-      userName: byAuth ? undefined : 'JWT',
-      password: byAuth ? undefined : bytes,
-      will: random.chance(0.3) ? this.#will(plan, five) : undefined,
-      sessionExpiryInterval: nameless ? 0 : five ? kept : cleanStart ? 0 : 0xffff_ffff,
-      receiveMaximum: five ? random.pick([1, 2, 5, 65_535, 65_535]) : 65_535,
-      maximumPacketSize: five && random.chance(0.2) ? random.between(90, 250) : undefined,
-      topicAliasMaximum: five ? random.pick([0, 0, 1, 5]) : 0,
-      requestResponseInformation: five && random.chance(0.1),
-      requestProblemInformation: !(five && random.chance(0.1)),
-      authenticationMethod: byAuth ? 'JWT' : undefined,
-      authenticationData: byAuth ? bytes : undefined,
-      userProperties: undefined,
-    };
-  }
-
-  #will(plan: ClientPlan, five: boolean): Will {
-    const random = this.#random;
-    // Commands of the policy file, and what needs no command: what a Will reaches does not depend on
-    // which of two things that are due at once comes first.
-    const topic = random.chance(0.8)
-      ? plan.person.role === 'device' && plan.person.grants[0] === undefined
-        ? random.pick(commands.slice(0, 3))
-        : 'room/2'
-      : random.pick(topics);
-    return {
-      topic,
-      payload: this.#payload(),
-      qos: random.pick([0, 1, 2] as const),
-      retain: random.chance(0.2) && plan.person.role !== 'device',
-      delaySeconds: five ? random.pick([0, 0, 5, 7_200]) : 0,
-      messageExpiryInterval: five && random.chance(0.2) ? random.between(1, 60) : undefined,
-      properties: undefined,
-    };
-  }
-
-  /** A token for `plan`; with `mixed`, one in a while is bad, narrow or about to expire. */
-  #token(plan: ClientPlan, mixed: boolean): string {
-    const random = this.#random;
-    const { person } = plan;
-    const token = `token-${++this.#tokens}`;
-    if (mixed && random.chance(0.04)) {
-      const reasonCode = random.pick([
-        ReasonCode.BadUserNameOrPassword,
-        ReasonCode.NotAuthorized,
-        ReasonCode.ServerUnavailable,
-      ]);
-      const detail = 'not a good token';
-      this.#simulation.tokens.set(token, { kind: 'refuse', connection: 0, reasonCode, detail });
-      return token;
-    }
-    const grants = mixed && random.chance(0.15) ? random.pick(person.grants) : person.grants[0];
-    const expires = mixed && random.chance(0.15);
-    const lasts = random.pick([500, 30_000, 7_200_000]) + random.below(999);
-    const expiresAtMs = expires ? this.#simulation.now + lasts : Number.POSITIVE_INFINITY;
-    const identity = identityOf(person, grants as Grants | undefined, expiresAtMs);
-    this.#simulation.tokens.set(token, { kind: 'accept', connection: 0, identity });
-    return token;
-  }
-
-  /** Every payload is one of its kind, so that each delivery can be told from all others. */
-  #payload(): Uint8Array {
-    const length = this.#random.chance(0.1) ? this.#random.below(3_000) : this.#random.below(20);
-    return new TextEncoder().encode(`m${++this.#simulation.published}${'.'.repeat(length)}`);
   }
 
   #publish(plan: ClientPlan, client: SimClient): void {
@@ -267,25 +183,11 @@ export class Acts {
         topicAlias: undefined,
         messageExpiryInterval: five && random.chance(0.15) ? random.between(1, 60) : undefined,
         subscriptionIdentifiers: undefined,
-        properties: five && random.chance(0.3) ? this.#properties() : undefined,
-        payload: retain && random.chance(0.3) ? new Uint8Array() : this.#payload(),
+        properties: five && random.chance(0.3) ? this.#making.properties() : undefined,
+        payload: retain && random.chance(0.3) ? new Uint8Array() : this.#making.payload(),
       };
       client.publish(packet, five && random.chance(0.4));
     }
-  }
-
-  #properties(): Publish['properties'] {
-    const random = this.#random;
-    return {
-      contentType: random.chance(0.5) ? 'text/plain' : undefined,
-      userProperties: random.chance(0.7)
-        ? [
-            ['a', '1'],
-            ['bellhop-user', 'root'],
-            ['a', '2'],
-          ]
-        : undefined,
-    };
   }
 
   #subscribe(plan: ClientPlan, client: SimClient): void {
@@ -355,7 +257,7 @@ export class Acts {
     client.renewing = true;
     // Once in a while with the token of somebody else, which ends the connection.
     const other = this.#random.pick(this.#simulation.clients).plan;
-    const token = this.#token(this.#random.chance(0.1) ? other : plan, true);
+    const token = this.#making.token(this.#random.chance(0.1) ? other : plan, true);
     const bytes = new TextEncoder().encode(token);
     if (client.byAuth && this.#random.chance(0.5)) {
       link.write({
@@ -393,7 +295,7 @@ export class Acts {
       case 'pingresp':
         return link.writeViolation(new Uint8Array([0xd0, 0]), ReasonCode.ProtocolError);
       case 'second connect': {
-        const packet = this.#connectPacket(this.#planOf(client), client, 'token-0');
+        const packet = this.#making.connectPacket(this.#planOf(client), client, 'token-0');
         const bytes = encode({ ...packet, will: undefined }, client.version).slice();
         return link.writeViolation(bytes, ReasonCode.ProtocolError);
       }
@@ -419,7 +321,7 @@ export class Acts {
     const topic = random.pick(topics) as TopicName;
     const message = {
       topic,
-      payload: this.#payload(),
+      payload: this.#making.payload(),
       qos: random.pick([0, 1, 2] as const),
       retain: random.chance(0.1),
       properties: undefined,

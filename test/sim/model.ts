@@ -11,19 +11,16 @@ import type { Connect, Message, Packet, ProtocolVersion } from '../../core/mqtt/
 import { connectReturnCode, ReasonCode, reasonOfReturnCode } from '../../core/mqtt/reason-code.ts';
 import {
   matches,
-  parseFilterRequest,
   parseTopicName,
   type TopicFilter,
   type TopicName,
 } from '../../core/mqtt/topic.ts';
 import { check } from './failure.ts';
 import { acknowledged, publishPacket } from './model-messages.ts';
+import { subscribeOne } from './model-subscribe.ts';
 import { mayReceive, mayRetain, publishReach, subscribeStanding } from './rights.ts';
 import { Routing } from './routing.ts';
 import { type Incoming, ModelConnection, ModelSession } from './state.ts';
-
-/** By how much a simulated clock is set back at most. */
-export const SET_BACK_MS = 1_500;
 
 /** Where a token is published to renew it. */
 export const TOKEN_TOPIC = '$token';
@@ -119,7 +116,10 @@ export class Model {
       const due = (at: Millis, happen: () => void) => {
         if (at <= now && (first === undefined || at < first.at)) first = { at, happen };
       };
-      for (const connection of this.connections.values()) this.#dueOn(connection, due);
+      for (const connection of this.connections.values()) {
+        if (connection.phase === 'closed' || connection.open) continue;
+        due(connection.connectByMs, () => this.#end(connection, undefined, 'no CONNECT in time'));
+      }
       for (const session of this.sessions.values()) {
         due(session.expiresAtMs, () => this.#endSession(session));
         due(session.delayedWill?.dueMs ?? Number.POSITIVE_INFINITY, () => this.#sendWill(session));
@@ -127,44 +127,6 @@ export class Model {
       if (first === undefined) return;
       first.happen();
     }
-  }
-
-  /** Something that should have happened by now. */
-  overdue(): string | undefined {
-    for (const connection of this.connections.values()) {
-      if (!connection.open && connection.connectByMs <= this.now)
-        return `CONNECT on ${connection.id}`;
-    }
-    for (const session of this.sessions.values()) {
-      if (session.expiresAtMs <= this.now) return `the end of the session ${session.key}`;
-      if (session.delayedWill && session.delayedWill.dueMs <= this.now)
-        return `the Will of ${session.key}`;
-    }
-    return undefined;
-  }
-
-  #dueOn(connection: ModelConnection, due: (at: Millis, happen: () => void) => void): void {
-    if (connection.phase === 'closed' || connection.open) return;
-    due(connection.connectByMs, () => this.#end(connection, undefined, 'no CONNECT in time'));
-  }
-
-  /**
-   * Whether the token lets the broker end the connection. As with Keep Alive the observer waits for
-   * it: after a jump of the clock many connections end at once, and in which order is not said.
-   */
-  expired(connection: ModelConnection): boolean {
-    return connection.open && (connection.identity?.expiresAtMs ?? Infinity) <= this.now;
-  }
-
-  /**
-   * Whether Keep Alive lets the broker end the connection [MQTT-3.1.2-22]; with `beyondDoubt`, whether
-   * it must have, however the clock was set. A client whose token is checked is not read from, so
-   * that it cannot be silent.
-   */
-  silent(connection: ModelConnection, beyondDoubt = false): boolean {
-    if (connection.keepAliveSeconds === 0 || connection.phase !== 'open') return false;
-    const silentMs = this.now - connection.lastPacketMs - connection.keepAliveSeconds * 1_500;
-    return silentMs >= (beyondDoubt ? SET_BACK_MS : 0);
   }
 
   /** From a plugin in this process. */
@@ -230,7 +192,7 @@ export class Model {
       case 'subscribe': {
         const { packetIdentifier } = packet;
         const codes = packet.subscriptions.map((each) => [
-          this.#subscribe(connection, session, each, packet.subscriptionIdentifier ?? 0),
+          subscribeOne(this, connection, session, each, packet.subscriptionIdentifier ?? 0),
         ]);
         connection.owed.push({ type: 'suback', packetIdentifier, codes });
         return;
@@ -273,46 +235,6 @@ export class Model {
     if (topicAlias === undefined) return parseTopicName(packet.topic) as TopicName;
     if (packet.topic !== '') connection.aliasesIn.set(topicAlias, packet.topic as TopicName);
     return connection.aliasesIn.get(topicAlias) as TopicName;
-  }
-
-  #subscribe(
-    connection: ModelConnection,
-    session: ModelSession,
-    request: (Packet & { type: 'subscribe' })['subscriptions'][number],
-    identifier: number,
-  ): number {
-    const text = request.topicFilter;
-    const parsed = parseFilterRequest(text);
-    const identity = connection.identity as Identity;
-    const shared = parsed?.shareName !== undefined;
-    const standing =
-      parsed &&
-      subscribeStanding(identity, session.clientIdentifier, this.policy, parsed.filter, shared);
-    if (parsed === undefined || standing === undefined) {
-      return connection.version === 5 ? ReasonCode.NotAuthorized : ReasonCode.UnspecifiedError;
-    }
-    const isNew = !session.subscriptions.has(text);
-    const held = {
-      text,
-      filter: parsed.filter,
-      group: shared ? text : undefined,
-      qos: request.maximumQoS,
-      noLocal: request.noLocal,
-      retainAsPublished: request.retainAsPublished,
-      identifier,
-      standing,
-      declares: identity.role === 'handler',
-    };
-    session.subscriptions.set(text, held);
-    if (shared) {
-      session.shares.push(held);
-      this.routing.attached(session); // it may be handed what is too large for it from now on
-    }
-    const { retainHandling } = request;
-    if (!shared && (retainHandling === 0 || (retainHandling === 1 && isNew))) {
-      this.routing.replayRetained(session, text);
-    }
-    return request.maximumQoS;
   }
 
   // Tokens.

@@ -8,6 +8,7 @@ import { ReasonCode, reasonName } from '../../core/mqtt/reason-code.ts';
 import type { TopicName } from '../../core/mqtt/topic.ts';
 import { check, Failure } from './failure.ts';
 import type { Model } from './model.ts';
+import { overdue, silent, tokenExpired } from './model-time.ts';
 import type { Note } from './notes.ts';
 import { observePublish } from './observe-publish.ts';
 import type { Delivery, ModelConnection } from './state.ts';
@@ -201,8 +202,8 @@ export class Observer {
     const slowForMs = model.now - connection.overSinceMs;
     const slow = slowForMs >= model.limits.slowReaderTimeoutMs || connection.overrun;
     const codes = [
-      ...(model.expired(connection) ? [NotAuthorized] : []),
-      ...(model.silent(connection) ? [KeepAliveTimeout] : []),
+      ...(tokenExpired(model, connection) ? [NotAuthorized] : []),
+      ...(silent(model, connection) ? [KeepAliveTimeout] : []),
       ...(slow ? [QuotaExceeded] : []),
     ];
     check(codes.length > 0, `connection ${connection.id} is ended for no reason: ${told}`);
@@ -225,13 +226,16 @@ export class Observer {
   endPassing(): void {
     for (const connection of this.model.connections.values()) {
       check(
-        !this.model.expired(connection),
+        !tokenExpired(this.model, connection),
         `the token of ${connection.id} expired, and it is open`,
       );
-      check(!this.model.silent(connection, true), `connection ${connection.id} is open and silent`);
+      check(
+        !silent(this.model, connection, true),
+        `connection ${connection.id} is open and silent`,
+      );
     }
-    const overdue = this.model.overdue();
-    check(overdue === undefined, () => `${overdue} is overdue`);
+    const late = overdue(this.model);
+    check(late === undefined, () => `${late} is overdue`);
   }
 
   /** What cannot wait beyond the turn. */

@@ -6,18 +6,20 @@
  */
 import { type Broker, type BrokerOptions, createBroker } from '../../core/broker/broker.ts';
 import type { ConnectionId, Millis, Verification } from '../../core/broker/outbox.ts';
-import type { Packet } from '../../core/mqtt/packet.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
 import { MemoryStorage } from '../storage.ts';
 import { Acts } from './acts.ts';
+import { checkBooks } from './books.ts';
 import { SimClient } from './client.ts';
 import { check, Failure } from './failure.ts';
-import { Model, SET_BACK_MS } from './model.ts';
+import { Model } from './model.ts';
+import { SET_BACK_MS } from './model-time.ts';
 import { Link } from './network.ts';
 import { type Note, type Noted, NoteTaker, type Tamper } from './notes.ts';
 import { Observer } from './observer.ts';
 import { Random } from './random.ts';
 import { type ClientPlan, makeScenario, type Scenario } from './scenario.ts';
+import { brief, tell as tellPacket } from './trace.ts';
 
 /** What a mutation test changes about the broker, so that the checks have something to find. */
 export interface Sabotage {
@@ -146,7 +148,7 @@ export class Simulation {
       }
       throw error;
     }
-    this.#checkCounters();
+    checkBooks(this.broker, this.model);
     this.#flush();
   }
 
@@ -236,7 +238,9 @@ export class Simulation {
   /** The next `count` bytes of a link reach the broker. */
   deliver(link: Link, count: number): void {
     const { bytes, complete } = link.take(count);
-    const packets = complete.map((each) => ('packet' in each ? tell(each.packet) : 'violation'));
+    const packets = complete.map((each) =>
+      'packet' in each ? tellPacket(each.packet) : 'violation',
+    );
     this.turn(
       `${bytes.length} bytes from ${link.id}: ${packets.join(', ')}`,
       () => this.broker.received(link.id, bytes, this.now),
@@ -356,52 +360,6 @@ export class Simulation {
     this.#observer.endPassing();
   }
 
-  // Bounds and books.
-
-  #checkCounters(): void {
-    const { counters } = this.broker;
-    const { connections, sessions, routing } = this.model;
-    const same = (name: keyof typeof counters, expected: number) => {
-      check(counters[name] === expected, () => `${name} is ${counters[name]}, not ${expected}`);
-    };
-    let open = 0;
-    for (const connection of connections.values()) if (connection.open) open++;
-    let subscriptions = 0;
-    let inFlight = 0;
-    let loose = 0;
-    for (const session of sessions.values()) {
-      subscriptions += session.subscriptions.size;
-      for (const delivery of session.deliveries) {
-        if (delivery.inFlight) inFlight++;
-        // May wait for another member by now, or be dropped.
-        if (delivery.loose || delivery.doubtful) loose++;
-      }
-    }
-    same('connections', connections.size);
-    same('clientsConnected', open);
-    same('sessions', sessions.size);
-    same('subscriptions', subscriptions);
-    const { inflightMessages } = counters;
-    // What is in flight to a stored session that is away is on disk alone, and counts as queued.
-    check(
-      this.#storage !== undefined ||
-        (inflightMessages <= inFlight && inflightMessages >= inFlight - loose),
-      `${inflightMessages} messages are in flight, not ${inFlight - loose} to ${inFlight}`,
-    );
-    const { queuedMessages } = this.scenario.limits;
-    check(counters.queuedMessages >= 0, 'fewer than no messages are queued');
-    check(
-      this.#storage !== undefined || counters.queuedMessages <= queuedMessages * sessions.size,
-      `${counters.queuedMessages} messages are queued, ${queuedMessages} allowed`,
-    );
-    const kept = [...routing.retained.values()];
-    const good = kept.filter((each) => each.expiresAtMs > this.model.latest).length;
-    check(
-      counters.retainedMessages >= good && counters.retainedMessages <= kept.length,
-      `${counters.retainedMessages} retained messages, not ${good} to ${kept.length}`,
-    );
-  }
-
   // The end of a run.
 
   /** Every session's client comes back, everybody reads, and time stands still. */
@@ -450,38 +408,5 @@ export class Simulation {
       }
       if (!moved) return;
     }
-  }
-}
-
-function brief(note: Note & { kind: 'packet' }, delivery?: unknown): string {
-  const { packet } = note;
-  const identifier = 'packetIdentifier' in packet ? ` ${packet.packetIdentifier}` : '';
-  if (packet.type === 'publish') {
-    const { topic, qos, dup } = packet;
-    const payload = new TextDecoder().decode(packet.payload);
-    const what = delivery ?? `${payload} on ${topic}, QoS ${qos}, as${identifier}`;
-    return `publish${dup ? ' again' : ''} ${what}`;
-  }
-  const code = 'reasonCode' in packet ? ` 0x${packet.reasonCode.toString(16)}` : '';
-  return `${packet.type}${identifier}${code}`;
-}
-
-/** A packet from a client, for the trace. */
-function tell(packet: Packet): string {
-  switch (packet.type) {
-    case 'connect':
-      return `connect${packet.cleanStart ? ' clean' : ''} for ${packet.sessionExpiryInterval} s`;
-    case 'publish': {
-      const payload = new TextDecoder().decode(packet.payload.subarray(0, 10)) || '(empty)';
-      return `publish ${payload} on ${packet.topic} ${packet.qos}/${packet.packetIdentifier}`;
-    }
-    case 'subscribe':
-      return `subscribe ${packet.subscriptions.map((each) => `${each.topicFilter} ${each.maximumQoS}`)}`;
-    case 'unsubscribe':
-      return `unsubscribe ${packet.topicFilters}`;
-    default:
-      return 'packetIdentifier' in packet
-        ? `${packet.type} ${packet.packetIdentifier}`
-        : packet.type;
   }
 }
