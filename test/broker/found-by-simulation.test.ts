@@ -67,6 +67,7 @@ test('[MQTT-2.2.1-4] a message that the client has keeps its Packet Identifier w
   const before = client.next('publish');
   const other: Grants = { ...room, subscribe: ['other'] };
   client.publish('$token', harness.accept({ ...member, grants: other }), { qos: 1 });
+  expect(harness.broker.counters.inflightMessages).toBe(1);
   client.subscribe('other');
   publisher.publish('other', 'after', { qos: 1 });
   const after = client.next('publish');
