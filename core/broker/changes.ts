@@ -96,7 +96,10 @@ export type Change =
       readonly filter: TopicFilter;
       readonly shareName: string;
     }
-  /** A message that the changes behind this one refer to. */
+  /**
+   * A message that the changes behind this one refer to. Its payload must be good for as long as it
+   * takes. Once a turn ends with nothing that refers to it, it is gone and its number means nothing.
+   */
   | { readonly kind: 'message'; readonly message: MessageNumber; readonly content: Message }
   | { readonly kind: 'queued'; readonly session: SessionNumber; readonly delivery: StoredDelivery }
   /** A delivery that waited is in flight. */
@@ -110,7 +113,7 @@ export type Change =
   | { readonly kind: 'released'; readonly session: SessionNumber; readonly sequence: Sequence }
   /** It is acknowledged, dropped, expired or handed to another. */
   | { readonly kind: 'done'; readonly session: SessionNumber; readonly sequence: Sequence }
-  /** The oldest delivery that waits is dropped, wherever it is. */
+  /** The oldest delivery that waits is dropped, wherever it is. No `done` follows for that one. */
   | { readonly kind: 'oldest-dropped'; readonly session: SessionNumber }
   /** A QoS 2 message of the client was taken: its Packet Identifier is in use. */
   | {

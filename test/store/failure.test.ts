@@ -1,7 +1,7 @@
 /** The disk fails, fills up, is held by another or goes; the thread dies. Nothing is told too early. */
 import { Database } from 'bun:sqlite';
 import { afterAll, afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdtempSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FILE_NAME } from '../../core/store/data-folder.ts';
@@ -112,6 +112,43 @@ test.skipIf(!canMount)('a folder that can only be read is refused', async () => 
   await expect(open).rejects.toThrow(StorageRefused);
   await expect(open).rejects.toThrow(/read-only|cannot be opened/);
 });
+
+/** The largest file that this process may write, in bytes; beyond it a write fails as on a failing disk. */
+function limitFileSize(bytes: number | 'unlimited'): boolean {
+  const limit = `--fsize=${bytes}:unlimited`;
+  return Bun.spawnSync(['prlimit', '--pid', String(process.pid), limit]).success;
+}
+
+const canLimit = Bun.which('prlimit') !== null && limitFileSize('unlimited');
+if (!canLimit) console.info('the test of a failing disk is skipped: there is no prlimit');
+
+test.skipIf(!canLimit)(
+  'a disk that fails is tried again with a fresh handle, and nothing is lost',
+  async () => {
+    let bench = await FileBench.open({ folder, durability: 'fsync' });
+    bench.keep(session(1));
+    await bench.settle();
+    try {
+      expect(limitFileSize(statSync(join(folder, `${FILE_NAME}-wal`)).size)).toBe(true);
+      bench.keep(message(1, new Uint8Array(50_000)), queued(1, 1, 1));
+      bench.fetch(1);
+      bench.post();
+      await bench.until(() => bench.statuses.length > 0);
+    } finally {
+      limitFileSize('unlimited');
+    }
+    for (const status of bench.statuses) {
+      expect(!status.ok && status.reason).toStartWith('the disk fails (SQLITE_IOERR_');
+    }
+    expect(bench.stored).toBe(1);
+    await bench.settle();
+    expect(recovered(bench)).toBe(true);
+    expect(bench.fetched[0]?.deliveries.length).toBe(1);
+    bench = await bench.restart();
+    expect(bench.found.sessions[0]?.queuedMessages).toBe(1);
+    await bench.dispose();
+  },
+);
 
 test('while another process holds the file, storing waits and goes on by itself', async () => {
   let bench = await FileBench.open({ folder, durability: 'os' });
