@@ -21,7 +21,9 @@ const SUBSCRIPTIONS = 5;
 const sessionCount = Number(process.argv[2] ?? 100_000);
 const messageCount = Number(process.argv[3] ?? 1_000_000);
 
-const folder = mkdtempSync(join(tmpdir(), 'bellhop-figures-'));
+const starting = process.argv[2] === '--start';
+/** A start measures the folder that its parent filled. */
+const folder = starting ? (process.argv[3] ?? '') : mkdtempSync(join(tmpdir(), 'bellhop-figures-'));
 
 function content(number: number): Message {
   return {
@@ -205,11 +207,11 @@ async function startFigures(): Promise<void> {
   await child.exited;
 }
 
-async function start(at: string): Promise<void> {
+async function start(): Promise<void> {
   const before = process.memoryUsage.rss();
   const startedAt = performance.now();
   const { storage, snapshot } = await openStorage({
-    folder: at,
+    folder,
     durability: 'fsync',
     stored() {},
     fetched() {},
@@ -237,8 +239,8 @@ async function start(at: string): Promise<void> {
   await storage.close();
 }
 
-if (process.argv[2] === '--start') {
-  await start(process.argv[3] ?? '');
+if (starting) {
+  await start();
 } else {
   try {
     loopFigures(false);

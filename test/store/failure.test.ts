@@ -22,7 +22,8 @@ beforeEach(() => {
 
 const mounted: string[] = [];
 afterEach(() => {
-  for (const point of mounted.splice(0)) Bun.spawnSync(['umount', point]);
+  // Also where a test failed with its storage still open.
+  for (const point of mounted.splice(0)) Bun.spawnSync(['umount', '--lazy', point]);
 });
 
 /** A file system of its own, so small that it fills up; undefined where none can be mounted. */
