@@ -156,6 +156,8 @@ function handOver(state: State, session: ClientSession, ended: boolean, now: Mil
   for (const entry of outbound.entries()) {
     const { delivery } = entry;
     if (delivery.group === undefined || delivery.qos !== 1) continue;
+    // One that expired after it was sent stays with the client, which may have it. [MQTT-4.4.0-1]
+    if (!ended && (delivery.message as Publication).expired(now)) continue;
     if (offer(state, session, delivery, ended, now)) {
       outbound.end(entry.packetIdentifier);
       state.counters.inflightMessages--;
