@@ -211,7 +211,10 @@ function offer(
   toAway: boolean,
   now: Millis,
 ): boolean {
-  const { group } = delivery;
+  if (delivery.group === undefined) return false;
+  // The group of that name now: the one that the message was for may have had its last member leave.
+  const { shareName, filter } = delivery.group;
+  const group = state.groupsByName.get(`${shareName}/${filter}`);
   if (group === undefined) return false;
   const publication = delivery.message as Publication;
   if (publication.expired(now)) {
