@@ -173,10 +173,12 @@ export class Acts {
     for (let count = random.pick([1, 1, 2, 4]); count > 0 && client.canPublish; count--) {
       const topic = random.chance(0.75) ? likely(plan.person, random).topic : random.pick(topics);
       const retain = random.chance(0.2);
+      // Without a payload a message cannot be told from others like it: QoS 0 leaves none under way.
+      const clears = retain && random.chance(0.3);
       const packet: Publish = {
         type: 'publish',
         dup: false,
-        qos: random.pick([0, 1, 1, 2, 2] as const),
+        qos: clears ? 0 : random.pick([0, 1, 1, 2, 2] as const),
         retain,
         topic,
         packetIdentifier: 0,
@@ -184,7 +186,7 @@ export class Acts {
         messageExpiryInterval: five && random.chance(0.15) ? random.between(1, 60) : undefined,
         subscriptionIdentifiers: undefined,
         properties: five && random.chance(0.3) ? this.#making.properties() : undefined,
-        payload: retain && random.chance(0.3) ? new Uint8Array() : this.#making.payload(),
+        payload: clears ? new Uint8Array() : this.#making.payload(),
       };
       client.publish(packet, five && random.chance(0.4));
     }

@@ -34,6 +34,6 @@ export function tokenExpired({ now }: Model, connection: ModelConnection): boole
  */
 export function silent({ now }: Model, connection: ModelConnection, beyondDoubt = false): boolean {
   if (connection.keepAliveSeconds === 0 || connection.phase !== 'open') return false;
-  const silentMs = now - connection.lastPacketMs - connection.keepAliveSeconds * 1_500;
-  return silentMs >= (beyondDoubt ? SET_BACK_MS : 0);
+  const sinceMs = beyondDoubt ? connection.latestAtPacketMs : connection.lastPacketMs;
+  return now - sinceMs >= connection.keepAliveSeconds * 1_500;
 }

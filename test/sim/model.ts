@@ -78,7 +78,7 @@ export class Model {
     if (connection?.phase !== 'fresh' && connection?.phase !== 'open') return false;
     const incoming = connection.inbox.shift();
     if (incoming === undefined) return false;
-    connection.lastPacketMs = this.now;
+    connection.heard(this);
     if ('violation' in incoming) {
       this.#end(connection, [incoming.violation], 'violation');
     } else if (connection.phase === 'fresh') {
@@ -281,7 +281,7 @@ export class Model {
     connection.session = session;
     connection.will = will;
     connection.keepAliveSeconds = packet.keepAliveSeconds;
-    connection.lastPacketMs = this.now;
+    connection.heard(this);
     // 3.1 has no Session Present.
     const sessionPresent = resumed !== undefined && connection.version !== 3;
     connection.connack = { codes: [ReasonCode.Success], sessionPresent };
@@ -295,7 +295,7 @@ export class Model {
     answer: 'auth' | Extract<(typeof connection.owed)[number], object>,
   ): void {
     connection.phase = 'open';
-    connection.lastPacketMs = this.now;
+    connection.heard(this);
     const session = connection.session as ModelSession;
     const byPublish = answer !== 'auth';
     // One that has expired meanwhile is no good any more.

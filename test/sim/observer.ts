@@ -178,8 +178,16 @@ export class Observer {
 
   #handle(message: Message): void {
     const payload = new TextDecoder().decode(message.payload);
-    const due = this.model.routing.commands.shift();
-    check(due === payload, `a plugin is handed ${payload} in place of ${due}`);
+    const { commands } = this.model.routing;
+    const index = commands.findIndex((each) => each.payload === payload);
+    check(index !== -1, `a plugin is handed ${payload}, which is no command`);
+    // In order for each publisher; Wills that are due at once come as they come.
+    const { user, clientIdentifier } = message.publisher;
+    const before = commands
+      .slice(0, index)
+      .find(({ publisher: by }) => by.user === user && by.clientIdentifier === clientIdentifier);
+    check(before === undefined, `a plugin is handed ${payload} before ${before?.payload}`);
+    commands.splice(index, 1);
   }
 
   #close(connection: ModelConnection): void {
@@ -271,7 +279,7 @@ export class Observer {
       if (delivery.message.qos === 0) this.model.routing.shared.delete(delivery);
     }
     const command = this.model.routing.commands[0];
-    check(command === undefined, `no plugin is handed ${command}`);
+    check(command === undefined, `no plugin is handed ${command?.payload}`);
   }
 
   /** Everybody is connected, and nothing is on its way any more: nothing may be missing. */

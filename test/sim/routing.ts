@@ -31,8 +31,8 @@ export class Routing {
   readonly retained = new Map<TopicName, ModelMessage>();
   /** Messages of Shared Subscriptions that any of several members may get. */
   readonly shared = new Set<Delivery>();
-  /** Payloads that plugins must be handed, in order. */
-  readonly commands: string[] = [];
+  /** What plugins must be handed. */
+  readonly commands: ModelMessage[] = [];
   /** Everything that was ever due to anybody, for the final account. */
   readonly all: Delivery[] = [];
   /** Counts messages that were sent for the first time. */
@@ -84,7 +84,7 @@ export class Routing {
     }
     for (const [group, members] of groups) this.#addShared(message, group, members);
     if (this.#model.handled.some((filter) => matches(filter, topic))) {
-      this.commands.push(message.payload);
+      this.commands.push(message);
     }
   }
 
@@ -207,6 +207,7 @@ export class Routing {
       const terms = liveTerms(message, [held]);
       members.set(session, terms);
       if (terms.qos === 0) delivery.excuse ??= 'a member takes it at QoS 0';
+      if (this.#mayOverflow(session)) delivery.excuse ??= 'the queue of a member was full';
       this.#measure(delivery, session);
     }
   }
@@ -317,7 +318,7 @@ export class Routing {
 
   /** A group without a member that may have the message has lost it. */
   #excuseIfAlone(delivery: Delivery): void {
-    if (delivery.loose || delivery.excuse !== undefined) return;
+    if (delivery.excuse !== undefined) return;
     if (!this.#hasEligible(delivery)) delivery.excuse = 'nobody was left in the group';
   }
 

@@ -187,6 +187,8 @@ export class ModelConnection {
   will: Will | undefined = undefined;
   readonly connectByMs: Millis;
   lastPacketMs: Millis;
+  /** The latest time there had been by then: the clock may have been set back before. */
+  latestAtPacketMs: Millis;
   keepAliveSeconds = 0;
   /** Topic Aliases, in and out. */
   readonly aliasesIn = new Map<number, TopicName>();
@@ -218,7 +220,14 @@ export class ModelConnection {
     this.id = id;
     this.version = version;
     this.lastPacketMs = now;
+    this.latestAtPacketMs = now;
     this.connectByMs = now + connectTimeoutMs;
+  }
+
+  /** A packet came. */
+  heard({ now, latest }: { readonly now: Millis; readonly latest: Millis }): void {
+    this.lastPacketMs = now;
+    this.latestAtPacketMs = latest;
   }
 
   get open(): boolean {
