@@ -14,7 +14,7 @@ import { type Counters, count } from './counters.ts';
 import type { StorageFailure } from './ledger.ts';
 import type { ConnectionId, Millis, Origin, Verification } from './outbox.ts';
 import { Publication } from './publication.ts';
-import { fetched } from './pump.ts';
+import { fetched, pump } from './pump.ts';
 import { failReceipts, settleReceipts } from './receipts.ts';
 import { endRenewal } from './renewal.ts';
 import { restore } from './restore.ts';
@@ -112,6 +112,7 @@ class SansIoBroker implements Broker {
 
   flushed(id: ConnectionId, waitingBytes: number, now: Millis): void {
     this.#state.connections.get(id)?.out.flushed(waitingBytes, now);
+    this.#afterwards(now);
   }
 
   verified(result: Verification, now: Millis): void {
@@ -215,14 +216,19 @@ class SansIoBroker implements Broker {
   }
 
   /**
-   * What was put off to the end of an input: telling those whose message is done with everywhere, and
-   * ending the connections whose pending bytes went out of proportion.
+   * What was put off to the end of an input: telling those whose message is done with everywhere,
+   * sending on where a window opened, and ending the connections whose pending bytes went out of
+   * proportion.
    */
   #afterwards(now: Millis): void {
-    const { overrun, settled } = this.#state;
+    const { eased, overrun, settled } = this.#state;
     for (const connection of settled) {
       settled.delete(connection);
       settleReceipts(this.#state, connection, now);
+    }
+    for (const session of eased) {
+      eased.delete(session);
+      pump(this.#state, session, now);
     }
     for (const connection of overrun) {
       overrun.delete(connection);

@@ -91,7 +91,7 @@ export function continueAuthentication(state: State, connection: Connection, pac
 /** The client named the method without a token: it is asked for one. [MQTT-4.12.0-2] */
 function askForToken(connection: Connection): void {
   connection.phase = 'authenticating';
-  connection.writePacket({
+  connection.out.writePacket({
     type: 'auth',
     reasonCode: ReasonCode.ContinueAuthentication,
     authenticationMethod: JWT,
@@ -169,7 +169,7 @@ export function acceptConnect(
   counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected);
   // 3.1 knows no Session Present: that bit is reserved there.
   const sessionPresent = attached.sessionPresent && packet.protocolVersion !== 3;
-  connection.writePacket({ ...connack, sessionPresent });
+  connection.out.writePacket({ ...connack, sessionPresent });
   state.outbox.report({
     kind: 'connected',
     party: connection.party,
@@ -246,7 +246,7 @@ export function refuse(
   const answerable = connection.version5 || connectReturnCode(reasonCode) !== undefined;
   if (connection.introduced && answerable) {
     // [MQTT-3.2.2-6]
-    connection.writePacket({
+    connection.out.writePacket({
       type: 'connack',
       sessionPresent: false,
       reasonCode,

@@ -3,14 +3,13 @@
  * but this connection.
  */
 import { compileRights, type Identity, type Rights } from '../auth/rights.ts';
-import { decode, encode, peekProtocolVersion } from '../mqtt/codec.ts';
+import { decode, peekProtocolVersion } from '../mqtt/codec.ts';
 import { Framer } from '../mqtt/framing.ts';
 import type {
   Connect,
   Disconnect,
   Packet,
   ProtocolVersion,
-  Publish,
   Publisher,
   QoS,
 } from '../mqtt/packet.ts';
@@ -23,7 +22,7 @@ import {
 import { beginConnect, continueAuthentication, refuse } from './connect.ts';
 import { count } from './counters.ts';
 import type { Deadline } from './deadlines.ts';
-import { acknowledged, completed, received } from './exchange.ts';
+import { concluded, received } from './exchange.ts';
 import type { ConnectionId, Millis, Origin, Party } from './outbox.ts';
 import { Outflow } from './outflow.ts';
 import { clientForm, type Form } from './publication.ts';
@@ -175,13 +174,12 @@ export class Connection implements Due {
       case 'publish':
         return publish(this.state, this, packet, now);
       case 'puback':
-        return acknowledged(this.state, this, packet, now);
+      case 'pubcomp':
+        return concluded(this.state, this, packet, now);
       case 'pubrec':
         return received(this.state, this, packet, now);
       case 'pubrel':
         return released(this.state, this, packet);
-      case 'pubcomp':
-        return completed(this.state, this, packet, now);
       case 'subscribe':
         return subscribe(this.state, this, packet, now);
       case 'unsubscribe':
@@ -293,7 +291,7 @@ export class Connection implements Due {
     if (this.phase === 'open' || this.phase === 'renewing') {
       if (this.version5) {
         const told = reasonForDisconnect(reasonCode);
-        this.writePacket({ type: 'disconnect', reasonCode: told, reasonString: detail });
+        this.out.writePacket({ type: 'disconnect', reasonCode: told, reasonString: detail });
       }
       this.state.outbox.close(this.id);
       this.over('broker', reasonCode, detail, now);
@@ -377,21 +375,6 @@ export class Connection implements Due {
     );
     if (first === Number.POSITIVE_INFINITY) this.state.deadlines.cancel(this.deadline);
     else this.state.deadlines.move(this.deadline, Math.max(first, now));
-  }
-
-  /**
-   * Encodes and sends `packet`. What would be too large for the client goes without its Reason String
-   * and User Properties, and not at all if it is too large even so. [MQTT-3.1.2-24] [MQTT-3.2.2-19]
-   */
-  writePacket(packet: Exclude<Packet, Publish | Connect>): void {
-    let bytes = encode(packet, this.protocolVersion);
-    if (bytes.length > this.maximumPacketSize && 'reasonString' in packet) {
-      bytes = encode(
-        { ...packet, reasonString: undefined, userProperties: undefined },
-        this.protocolVersion,
-      );
-    }
-    if (bytes.length <= this.maximumPacketSize) this.out.write(bytes);
   }
 
   /** A Reason String where the client wants them on such packets. [MQTT-3.1.2-29] */

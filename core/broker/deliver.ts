@@ -6,7 +6,7 @@ import type { PacketIdentifier, QoS } from '../mqtt/packet.ts';
 import { queuedSize } from '../session/queue.ts';
 import type { Delivery } from '../session/session.ts';
 import type { Connection } from './connection.ts';
-import { drop, finish, store, tooLarge } from './delivery.ts';
+import { drop, finish, giveUp, store } from './delivery.ts';
 import type { DropReason, Millis } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import { publishAfter } from './receipts.ts';
@@ -87,7 +87,7 @@ export function launch(
   if (transmit(connection, publication, qos, retain, ids, identifier, false, now)) {
     publication.keep();
   } else {
-    tooLarge(state, session, delivery, identifier);
+    giveUp(state, session, delivery, identifier, 'packet-too-large');
   }
 }
 

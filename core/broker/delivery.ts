@@ -49,16 +49,20 @@ export function finish(state: State, session: ClientSession, delivery: Delivery<
   }
 }
 
-/** A message in flight that the client does not take for its size is over. [MQTT-3.1.2-25] */
-export function tooLarge(
+/**
+ * A message that is in flight and does not reach the client is over: it takes no packets of that size,
+ * or the message expired before it could be sent. [MQTT-3.1.2-25] [MQTT-3.3.2-5]
+ */
+export function giveUp(
   state: State,
   session: ClientSession,
   delivery: Delivery<Connection>,
   identifier: PacketIdentifier,
+  reason: DropReason,
 ): void {
   session.outbound.end(identifier);
   state.counters.inflightMessages--;
-  drop(state, session, 'packet-too-large', delivery.message.topic);
+  drop(state, session, reason, delivery.message.topic);
   finish(state, session, delivery);
 }
 

@@ -11,8 +11,11 @@ import { pump } from './pump.ts';
 import { acknowledgeAfter } from './receipts.ts';
 import type { ClientSession, State } from './state.ts';
 
-/** PUBACK came. A refusal ends the exchange as well. [MQTT-4.3.2-3] */
-export function acknowledged(
+/**
+ * PUBACK or PUBCOMP came: the exchange is over, by a refusal as well. What nothing holds is passed over.
+ * [MQTT-4.3.2-3] [MQTT-4.3.3-7]
+ */
+export function concluded(
   state: State,
   connection: Connection,
   packet: Acknowledgement,
@@ -21,8 +24,11 @@ export function acknowledged(
   const { session } = connection;
   const entry = session?.outbound.get(packet.packetIdentifier);
   if (session === undefined || entry === undefined) return;
-  if (entry.delivery.qos !== 1) {
+  if (packet.type === 'puback' && entry.delivery.qos !== 1) {
     throw new ProtocolViolation(ReasonCode.ProtocolError, 'MQTT-4.3.3-3', 'PUBACK for QoS 2');
+  }
+  if (packet.type === 'pubcomp' && !entry.released) {
+    throw new ProtocolViolation(ReasonCode.ProtocolError, 'MQTT-4.3.3-5', 'PUBCOMP before PUBREL');
   }
   end(state, session, packet, now);
 }
@@ -60,22 +66,6 @@ export function received(
   // After a crash the client must not get the message again: it has let go of it by then.
   const position = sequence === 0 ? 0 : state.ledger.kept;
   acknowledgeAfter(state, connection, 'pubrel', packetIdentifier, ReasonCode.Success, position);
-}
-
-/** PUBCOMP came: the exchange is over. [MQTT-4.3.3-7] */
-export function completed(
-  state: State,
-  connection: Connection,
-  packet: Acknowledgement,
-  now: Millis,
-): void {
-  const { session } = connection;
-  const entry = session?.outbound.get(packet.packetIdentifier);
-  if (session === undefined || entry === undefined) return;
-  if (!entry.released) {
-    throw new ProtocolViolation(ReasonCode.ProtocolError, 'MQTT-4.3.3-5', 'PUBCOMP before PUBREL');
-  }
-  end(state, session, packet, now);
 }
 
 function end(state: State, session: ClientSession, packet: Acknowledgement, now: Millis): void {

@@ -2,8 +2,8 @@
  * What goes out to one connection, and what happens where its client reads too slowly: nothing here
  * grows without a bound, and nobody else waits for it longer than configured.
  */
-import { publishHeadLength } from '../mqtt/codec.ts';
-import type { QoS } from '../mqtt/packet.ts';
+import { encode, publishHeadLength } from '../mqtt/codec.ts';
+import type { Connect, Packet, Publish, QoS } from '../mqtt/packet.ts';
 import type { Connection } from './connection.ts';
 import type { Millis } from './outbox.ts';
 import { pump } from './pump.ts';
@@ -38,6 +38,22 @@ export class Outflow {
   write(bytes: Uint8Array): void {
     this.#wrote(bytes.length);
     this.#connection.state.outbox.send(this.#connection.id, bytes);
+  }
+
+  /**
+   * Encodes and sends `packet`. What would be too large for the client goes without its Reason String
+   * and User Properties, and not at all if it is too large even so. [MQTT-3.1.2-24] [MQTT-3.2.2-19]
+   */
+  writePacket(packet: Exclude<Packet, Publish | Connect>): void {
+    const { maximumPacketSize, protocolVersion } = this.#connection;
+    let bytes = encode(packet, protocolVersion);
+    if (bytes.length > maximumPacketSize && 'reasonString' in packet) {
+      bytes = encode(
+        { ...packet, reasonString: undefined, userProperties: undefined },
+        protocolVersion,
+      );
+    }
+    if (bytes.length <= maximumPacketSize) this.write(bytes);
   }
 
   /** Sends a PUBLISH frame: its head is patched for the next receiver, what follows never changes. */

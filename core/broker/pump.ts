@@ -10,7 +10,7 @@ import type { Delivery } from '../session/session.ts';
 import type { FetchedDeliveries } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { launch } from './deliver.ts';
-import { drop, finish, store, tooLarge } from './delivery.ts';
+import { drop, finish, giveUp, store } from './delivery.ts';
 import type { Millis } from './outbox.ts';
 import { Publication } from './publication.ts';
 import { isCurrent } from './retained.ts';
@@ -66,7 +66,7 @@ function resend(state: State, session: ClientSession, connection: Connection, no
     const { qos, retain, subscriptionIdentifiers: ids } = delivery;
     const publication = delivery.message as Publication;
     if (!transmit(connection, publication, qos, retain, ids, packetIdentifier, true, now)) {
-      tooLarge(state, session, delivery, packetIdentifier);
+      giveUp(state, session, delivery, packetIdentifier, 'packet-too-large');
     }
   }
 }

@@ -8,7 +8,7 @@ import type { Acknowledgement, PacketIdentifier, QoS } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { Delivery } from '../session/session.ts';
 import type { Connection } from './connection.ts';
-import { tooLarge } from './delivery.ts';
+import { giveUp } from './delivery.ts';
 import type { Position } from './ledger.ts';
 import type { Millis } from './outbox.ts';
 import type { Publication } from './publication.ts';
@@ -160,9 +160,13 @@ function release(state: State, connection: Connection, receipt: Receipt, now: Mi
       if (session?.outbound.get(identifier)?.delivery !== delivery) return;
       const { qos, retain, subscriptionIdentifiers: ids } = delivery;
       const publication = delivery.message as Publication;
-      if (!transmit(connection, publication, qos, retain, ids, identifier, false, now)) {
-        tooLarge(state, session, delivery, identifier);
+      const expired = publication.expired(now);
+      if (!expired && transmit(connection, publication, qos, retain, ids, identifier, false, now)) {
+        return;
       }
+      const reason = expired ? 'expired' : 'packet-too-large';
+      giveUp(state, session, delivery, identifier, reason);
+      state.eased.add(session);
       return;
     }
     default:
@@ -183,7 +187,7 @@ function send(
     const version = connection.protocolVersion;
     connection.out.write(encodeAcknowledgement(type, packetIdentifier, reasonCode, version));
   } else {
-    connection.writePacket({ type, packetIdentifier, reasonCode, reasonString });
+    connection.out.writePacket({ type, packetIdentifier, reasonCode, reasonString });
   }
 }
 

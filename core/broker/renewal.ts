@@ -31,7 +31,7 @@ export function reauthenticate(state: State, connection: Connection, packet: Aut
   if (token === undefined || token.length === 0) {
     if (asked) throw new ProtocolViolation(ReasonCode.ProtocolError, '', 'AUTH without a token');
     connection.renewal = { by: 'auth' };
-    connection.writePacket({
+    connection.out.writePacket({
       type: 'auth',
       reasonCode: ReasonCode.ContinueAuthentication,
       authenticationMethod: method,
@@ -79,7 +79,7 @@ export function endRenewal(
     if (renewal.by === 'publish') {
       acknowledge(state, connection, renewal.qos, renewal.packetIdentifier, ReasonCode.Success);
     } else {
-      connection.writePacket({
+      connection.out.writePacket({
         type: 'auth',
         reasonCode: ReasonCode.Success,
         authenticationMethod: connection.authenticationMethod,

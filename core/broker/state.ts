@@ -75,6 +75,8 @@ export class State {
   readonly waiting = new Set<Connection>();
   /** Those among them whose wait may be over, because receivers are done with a message. */
   readonly settled = new Set<Connection>();
+  /** Sessions whose window opened otherwise than by an acknowledgement: something may go out. */
+  readonly eased = new Set<ClientSession>();
   /** Whose packet is being worked on: who is slowed down where a reader is too slow. */
   publisher: Connection | undefined = undefined;
   /** Counts publications, so that a session knows whether it was visited for this one. */

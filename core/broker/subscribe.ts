@@ -47,7 +47,7 @@ export function subscribe(
 
 /** SUBACK and UNSUBACK of a stored session wait until what they say is on disk. */
 function answer(state: State, connection: Connection, packet: SubscriptionAcknowledgement): void {
-  if (connection.session?.number === 0) connection.writePacket(packet);
+  if (connection.session?.number === 0) connection.out.writePacket(packet);
   else sendAfterAll(state, connection, encode(packet, connection.protocolVersion));
 }
 
