@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the placeholders of grants are meant
 /** Hostile attempts with a good token: each row is who tries what, and what comes of it. */
 import { grant, type Who } from './who.ts';
 

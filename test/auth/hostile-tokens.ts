@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the placeholders of grants are meant
 /** Hostile tokens: each row is one token, who checks it, and why it is refused. */
 import type { Verifier } from '../../core/auth/token.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';

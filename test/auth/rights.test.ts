@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the placeholders of grants are meant
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { fillGrant, grantProblem } from '../../core/auth/grants.ts';
