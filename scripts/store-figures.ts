@@ -3,7 +3,7 @@
  * takes with many sessions and messages. `bun scripts/store-figures.ts [sessions] [messages]`, by
  * default 100 000 and 1 000 000, on a data folder of its own under TMPDIR.
  */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Change, StoredSession } from '../core/broker/changes.ts';
@@ -15,9 +15,11 @@ import { FILE_NAME } from '../core/store/data-folder.ts';
 import { Journal } from '../core/store/journal.ts';
 import { Packer } from '../core/store/packed.ts';
 import { openStorage } from '../core/store/storage.ts';
+import { freePort, SECRET } from './load.ts';
 
 const PAYLOAD_BYTES = 128;
 const SUBSCRIPTIONS = 5;
+const BINARY = 'dist/bellhop';
 const sessionCount = Number(process.argv[2] ?? 100_000);
 const messageCount = Number(process.argv[3] ?? 1_000_000);
 
@@ -239,6 +241,38 @@ async function start(): Promise<void> {
   await storage.close();
 }
 
+/** Starts the executable, if it is built, on the folder that was filled: time to serve, and memory. */
+async function brokerFigures(): Promise<void> {
+  if (!existsSync(BINARY))
+    return console.log(`${BINARY} is not built: the broker's start is not measured`);
+  const startedAt = performance.now();
+  const broker = Bun.spawn([BINARY, 'serve'], {
+    env: {
+      ...process.env,
+      HOST: '127.0.0.1',
+      MQTT_PORT: String(await freePort()),
+      MQTTS_PORT: '0',
+      HTTPS_PORT: '0',
+      DATA_DIR: folder,
+      PLUGINS_DIR: join(folder, 'no-plugins'),
+      JWT_SECRET: SECRET,
+      LOG_FORMAT: 'json',
+    },
+    stdout: 'pipe',
+    stderr: 'ignore',
+  });
+  let log = '';
+  for await (const chunk of broker.stdout) {
+    log += new TextDecoder().decode(chunk);
+    if (log.includes('"message":"serving"')) break;
+  }
+  const took = performance.now() - startedAt;
+  const resident = readFileSync(`/proc/${broker.pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)?.[1];
+  console.log(`${BINARY} on that folder: serving after ${took.toFixed(0)} ms, RSS ${resident} KiB`);
+  broker.kill();
+  await broker.exited;
+}
+
 if (starting) {
   await start();
 } else {
@@ -250,6 +284,7 @@ if (starting) {
     await fill();
     await startFigures();
     await startFigures();
+    await brokerFigures();
   } finally {
     rmSync(folder, { recursive: true });
   }
