@@ -14,6 +14,11 @@ export const faultKinds = [
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
+/** Thrown by a handler, or as a cause of what it throws: the command is not tried again. */
+export class NonRetryableError extends Error {
+  override readonly name = 'NonRetryableError';
+}
+
 export interface Fault {
   readonly kind: FaultKind;
   readonly detail: string;

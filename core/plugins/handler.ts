@@ -4,7 +4,7 @@
  *     import { defineHandler } from 'bellhop';
  *     export default defineHandler({ topic: 'ping', run: ({ user, send }) => send(user.id, 'pong') });
  */
-import type { Context, Decode } from './context.ts';
+import type { Context, Decode, Presence, Scheduled, SetupContext, Undelivered } from './context.ts';
 import { type Handler, readDefinition } from './definition.ts';
 import type { OutputOf, StandardSchema } from './standard-schema.ts';
 
@@ -12,14 +12,21 @@ export type {
   Context,
   Decode,
   HandlerLog,
+  Invocation,
+  KeyValues,
   LogFields,
   Payload,
+  Presence,
   Row,
+  Scheduled,
   SendOptions,
+  SetupContext,
   SqlValue,
   Store,
+  Undelivered,
 } from './context.ts';
 export type { Handler } from './definition.ts';
+export { NonRetryableError } from './fault.ts';
 export type { Issue, StandardSchema, Validation } from './standard-schema.ts';
 
 /** What `input` is: what the schema makes of the payload, else what decoding does. */
@@ -30,35 +37,119 @@ export type InputOf<
 
 type Decoded<D> = [D] extends ['text'] ? string : [D] extends ['bytes'] ? Uint8Array : unknown;
 
-export type HandlerDefinition<
+/** What has a handler run: commands of devices. */
+interface CommandHandler<
   Schema extends StandardSchema | undefined,
   D extends Decode | undefined,
-> = Topics & {
+  Secret extends string,
+  Resources,
+> extends Common<InputOf<Schema, D>, Secret, Resources> {
   /**
-   * How the payload is read. If not given, an MQTT 5 Content Type decides (JSON, `text/…`,
+   * How the payload is read. If not given, an MQTT 5 Content Type decides (JSON, CBOR, `text/…`,
    * `application/octet-stream`), and without one it is JSON. An empty payload is undefined as JSON.
    */
   readonly decode?: D;
   /** Checks the input and gives it its type: any Standard Schema. */
   readonly input?: Schema;
-  /** Sends what `run` returns, unless it is undefined, to the user on `<user>_<reply>`. */
+  /** Sends what `run` returns, unless it is undefined, to the user on `<user>_<reply>`, where the command names no Response Topic. */
   readonly reply?: string;
-  /**
-   * Carries out the command. What it writes to the store and what it sends take effect together when
-   * it is over, or not at all if it throws or rejects.
-   */
-  run(context: Context<InputOf<Schema, D>>): unknown;
-};
+}
 
 /** One topic or several; a Topic Filter may have wildcards from its second level on. */
 type Topics =
   | { readonly topic: string; readonly topics?: undefined }
   | { readonly topics: readonly string[]; readonly topic?: undefined };
 
+/** A time table: a cron expression, or one with its time zone. */
+export type Schedule =
+  | string
+  | {
+      /** Five fields, or six with seconds first. */
+      readonly cron: string;
+      /** As in `Europe/Berlin`; UTC if not given. */
+      readonly timeZone?: string;
+      /** What becomes of due times that passed while the broker was down: run once for all of them (the default), or skip them. */
+      readonly missed?: 'once' | 'skip';
+    };
+
+export type HookEvent = 'connect' | 'disconnect' | 'undelivered';
+
+export interface Retry {
+  /** How often a command is tried in all, 1 to 100; 5 if not given. */
+  readonly attempts?: number;
+  /** Milliseconds before the second attempt; 1,000 if not given. Each further wait is twice as long, give or take a quarter. */
+  readonly firstDelayMs?: number;
+  /** The longest wait; 5 minutes if not given. */
+  readonly longestDelayMs?: number;
+}
+
+/** What all handlers have. */
+interface Common<Input, Secret extends string, Resources> {
+  /**
+   * Carries it out. What it writes to the store and what it sends take effect together when it is
+   * over, or not at all if it throws or rejects.
+   */
+  run(context: Context<Input, Secret, Resources>): unknown;
+  /** How long a run may take; `HANDLER_TIMEOUT_MS` if not given. */
+  readonly timeoutMs?: number;
+  /** Most runs at a time, over all workers; as many as there is room for if not given. */
+  readonly concurrency?: number;
+  /**
+   * `user`: a command that is to be tried again holds back the later ones of its user for this
+   * handler. If not given, they overtake it.
+   */
+  readonly order?: 'user';
+  /** Tries a run that failed again; false for never. */
+  readonly retry?: Retry | false;
+  /** Names in the environment that it needs; a plugin whose secrets are missing does not load. */
+  readonly secrets?: readonly Secret[];
+  /** Run once in each worker, before its first run; what it returns, or resolves to, is `resources`. */
+  setup?(context: SetupContext<Secret>): Resources | Promise<Resources>;
+  /** Run before a worker ends in good order. */
+  teardown?(resources: Resources): unknown;
+}
+
+export type HandlerDefinition<
+  Schema extends StandardSchema | undefined,
+  D extends Decode | undefined,
+  Secret extends string,
+  Resources,
+> =
+  | (Topics &
+      CommandHandler<Schema, D, Secret, Resources> & {
+        readonly schedule?: undefined;
+        readonly on?: undefined;
+      })
+  | (Common<Scheduled, Secret, Resources> &
+      NoTopics & {
+        readonly schedule: Schedule;
+        readonly on?: undefined;
+      })
+  | (Common<Presence, Secret, Resources> &
+      NoTopics & {
+        readonly on: 'connect' | 'disconnect' | readonly ('connect' | 'disconnect')[];
+        readonly schedule?: undefined;
+      })
+  | (Common<Undelivered, Secret, Resources> &
+      NoTopics & {
+        readonly on: 'undelivered';
+        readonly schedule?: undefined;
+      });
+
+interface NoTopics {
+  readonly topic?: undefined;
+  readonly topics?: undefined;
+  readonly input?: undefined;
+  readonly decode?: undefined;
+  readonly reply?: undefined;
+}
+
 /** Defines a handler. Throws a `TypeError` where the definition does not hold together. */
 export function defineHandler<
   Schema extends StandardSchema | undefined = undefined,
   const D extends Decode | undefined = undefined,
->(definition: HandlerDefinition<Schema, D>): Handler {
+  const Secret extends string = never,
+  Resources = undefined,
+>(definition: HandlerDefinition<Schema, D, Secret, Resources>): Handler {
   return readDefinition(definition);
 }
