@@ -7,11 +7,18 @@ import type { Message } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { TopicFilter, TopicName } from '../mqtt/topic.ts';
 import { checkTopic } from './bounds.ts';
-import type { FetchedDeliveries, MessageNumber, Snapshot } from './changes.ts';
+import type {
+  DeadLetter,
+  FetchedDeliveries,
+  LetterNumber,
+  MessageNumber,
+  Snapshot,
+} from './changes.ts';
+import { bury, drop, enqueue, finish, retried } from './commands.ts';
 import { acceptConnect, refuse } from './connect.ts';
 import { Connection } from './connection.ts';
 import { type Counters, count } from './counters.ts';
-import type { StorageFailure } from './ledger.ts';
+import type { Position, StorageFailure } from './ledger.ts';
 import type { ConnectionId, Millis, Origin, Verification } from './outbox.ts';
 import { Publication } from './publication.ts';
 import { fetched, pump } from './pump.ts';
@@ -48,8 +55,22 @@ export interface Broker {
   fetched(result: FetchedDeliveries, now: Millis): void;
   /** Whether the disk can be written: undefined again once it can. */
   storage(failure: StorageFailure | undefined, now: Millis): void;
-  /** A plugin is done with a command, by its number. */
-  handled(number: MessageNumber, now: Millis): void;
+  /**
+   * A handler is done with a command, by its number; undefined: all that it is for are. Once as many
+   * changes are stored as it returns, this is on disk; 0 where nothing is kept.
+   */
+  handled(number: MessageNumber, handler: string | undefined, now: Millis): Position;
+  /** A handler has failed with a command `attempts` times, and is to try again. */
+  tried(number: MessageNumber, handler: string, attempts: number, now: Millis): void;
+  /** A handler gave a command up. `handled` in the same turn makes it one change. */
+  buried(letter: DeadLetter, now: Millis): void;
+  /** A dead letter is of no more use. Returns what `handled` does. */
+  letterDropped(letter: LetterNumber, now: Millis): Position;
+  /**
+   * A command from within, such as a schedule or a dead letter that is replayed: kept like one of
+   * QoS 1, and handed to the plugins; to the handler `only` where that is given. Returns its number.
+   */
+  enqueue(command: Message, only: string | undefined, now: Millis): MessageNumber;
   /** What a start found on disk: before anything else, in as many pieces as there are. */
   restore(snapshot: Snapshot, now: Millis): void;
   /** Deadlines have come due. */
@@ -189,8 +210,24 @@ class SansIoBroker implements Broker {
     this.#afterwards(now);
   }
 
-  handled(message: MessageNumber, _now: Millis): void {
-    if (message !== 0) this.#state.ledger.keep({ kind: 'command-done', message });
+  handled(message: MessageNumber, handler: string | undefined, _now: Millis): Position {
+    return finish(this.#state, message, handler);
+  }
+
+  tried(message: MessageNumber, handler: string, attempts: number, _now: Millis): void {
+    retried(this.#state, message, handler, attempts);
+  }
+
+  buried(letter: DeadLetter, _now: Millis): void {
+    bury(this.#state, letter);
+  }
+
+  letterDropped(letter: LetterNumber, _now: Millis): Position {
+    return drop(this.#state, letter);
+  }
+
+  enqueue(command: Message, only: string | undefined, _now: Millis): MessageNumber {
+    return enqueue(this.#state, command, only);
   }
 
   restore(snapshot: Snapshot, now: Millis): void {

@@ -20,6 +20,8 @@ import type { Millis } from './outbox.ts';
 /** Numbers that are never used twice in the life of a data folder. */
 export type SessionNumber = number;
 export type MessageNumber = number;
+/** A dead letter's; of one sequence with those of messages. */
+export type LetterNumber = number;
 /** The place of a delivery in its session's order: later ones are larger, over all sessions. */
 export type Sequence = number;
 
@@ -69,6 +71,38 @@ export interface StoredWill {
   /** What its client's rights are compiled from when it is sent. */
   readonly role: Role;
   readonly grants: Grants | undefined;
+}
+
+/** What is known of a stored command beside its message. */
+export interface CommandState {
+  /** The one handler that it is for: a dead letter that is replayed, a schedule. Undefined: all that match its topic. */
+  readonly only: string | undefined;
+  /** Handlers that are done with it, or have tried. */
+  readonly parts: readonly CommandPart[];
+}
+
+export interface CommandPart {
+  readonly handler: string;
+  /** How many runs of it have failed. */
+  readonly attempts: number;
+  readonly done: boolean;
+}
+
+/** A command that one of its handlers gave up, with what happened at its last run. */
+export interface DeadLetter {
+  /** 0 where the command was not stored: its message gets a number with the letter. */
+  readonly message: MessageNumber;
+  readonly content: Message;
+  readonly handler: string;
+  /** What went wrong, as `plugins/fault.ts` names it. */
+  readonly kind: string;
+  readonly detail: string;
+  /** File and line in the plugin. */
+  readonly at: string | undefined;
+  readonly stack: string | undefined;
+  readonly attempts: number;
+  readonly invocation: string;
+  readonly diedAtMs: Millis;
 }
 
 export type Change =
@@ -132,9 +166,30 @@ export type Change =
   | { readonly kind: 'cleared'; readonly topic: TopicName }
   | { readonly kind: 'will'; readonly session: SessionNumber; readonly will: StoredWill }
   | { readonly kind: 'will-gone'; readonly session: SessionNumber }
-  /** A command waits for the plugins. */
-  | { readonly kind: 'command'; readonly message: MessageNumber }
-  | { readonly kind: 'command-done'; readonly message: MessageNumber };
+  /** A command waits for the plugins: for `only`, or for all that match its topic. */
+  | {
+      readonly kind: 'command';
+      readonly message: MessageNumber;
+      readonly only: string | undefined;
+    }
+  /** A handler has failed with it so many times, and is to try again. */
+  | {
+      readonly kind: 'command-tried';
+      readonly message: MessageNumber;
+      readonly handler: string;
+      readonly attempts: number;
+    }
+  /** One of its handlers is done with it, others are not. */
+  | {
+      readonly kind: 'command-part-done';
+      readonly message: MessageNumber;
+      readonly handler: string;
+    }
+  | { readonly kind: 'command-done'; readonly message: MessageNumber }
+  /** A handler gave a command up. `letter.message` is not 0 here. The oldest letters go where they are too many. */
+  | { readonly kind: 'dead'; readonly number: LetterNumber; readonly letter: DeadLetter }
+  /** A letter is dropped, or its message is a new command. It may be gone already. */
+  | { readonly kind: 'dead-dropped'; readonly number: LetterNumber };
 
 /** A session as a start finds it: what routing needs, without what is queued. */
 export interface StoredSession {
@@ -151,6 +206,13 @@ export interface StoredSession {
   readonly queuedBytes: number;
 }
 
+/** A command that waits for the plugins. */
+export interface StoredCommand {
+  readonly message: MessageNumber;
+  readonly content: Message;
+  readonly state: CommandState;
+}
+
 /**
  * What a start finds in the broker's file. It comes in pieces, sessions before their Wills; what is
  * queued stays on disk.
@@ -159,7 +221,7 @@ export interface Snapshot {
   readonly sessions: readonly StoredSession[];
   readonly retained: readonly { readonly message: MessageNumber; readonly content: Message }[];
   readonly wills: readonly { readonly session: SessionNumber; readonly will: StoredWill }[];
-  readonly commands: readonly { readonly message: MessageNumber; readonly content: Message }[];
+  readonly commands: readonly StoredCommand[];
   /** The largest numbers in use. */
   readonly lastSession: SessionNumber;
   readonly lastMessage: MessageNumber;

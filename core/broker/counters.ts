@@ -28,6 +28,9 @@ export interface Counters {
   publishBytesReceived: number;
   publishBytesSent: number;
   commandsHandled: number;
+  /** Dead letters, and those among them that could not be kept. */
+  deadLetters: number;
+  deadLettersLost: number;
   sessionsExpired: number;
   takeovers: number;
   /** CONNECT refusals, by name of the Reason Code; the next two the same for PUBLISH and single subscriptions. */
@@ -62,6 +65,8 @@ export function newCounters(): Counters {
     publishBytesReceived: 0,
     publishBytesSent: 0,
     commandsHandled: 0,
+    deadLetters: 0,
+    deadLettersLost: 0,
     sessionsExpired: 0,
     takeovers: 0,
     refused: {},

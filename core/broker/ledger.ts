@@ -60,10 +60,15 @@ export class Ledger {
     return ++this.#lastSequence;
   }
 
+  /** A number of the sequence that messages have theirs from. */
+  nextMessage(): MessageNumber {
+    return ++this.#lastMessage;
+  }
+
   /** The number of `publication`, which is kept with its first reference and once. */
   numberOf(publication: Publication): MessageNumber {
     if (publication.number === 0) {
-      publication.number = ++this.#lastMessage;
+      publication.number = this.nextMessage();
       this.keep({ kind: 'message', message: publication.number, content: publication });
     }
     return publication.number;

@@ -6,7 +6,7 @@ import type { Identity } from '../auth/rights.ts';
 import type { Message, ProtocolVersion } from '../mqtt/packet.ts';
 import type { ReasonCode } from '../mqtt/reason-code.ts';
 import type { TopicFilter } from '../mqtt/topic.ts';
-import type { Change, MessageNumber, Sequence, SessionNumber } from './changes.ts';
+import type { Change, CommandState, MessageNumber, Sequence, SessionNumber } from './changes.ts';
 
 /** Milliseconds since the epoch. */
 export type Millis = number;
@@ -27,9 +27,10 @@ export interface Outbox {
   verify(connection: ConnectionId, token: string): void;
   /**
    * A command for the plugins that named its topic. Its payload is good beyond the turn. `number` is 0
-   * where it is not stored; else `handled` tells when it is done with.
+   * where it is not stored; else `handled` tells when it is done with. `state` is what is known of one
+   * that a start found, or that is for one handler alone; undefined where it is fresh.
    */
-  handle(command: Message, number: MessageNumber): void;
+  handle(command: Message, number: MessageNumber, state: CommandState | undefined): void;
   /** A change that must last; `stored` tells when it does. What it refers to never changes again. */
   keep(change: Change): void;
   /**

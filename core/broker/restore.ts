@@ -35,8 +35,8 @@ export function restore(state: State, snapshot: Snapshot, now: Millis): void {
     const graceSeconds = Math.max(stored.delaySeconds, GRACE_SECONDS);
     will.wait(session, standing ? now + graceSeconds * 1_000 : stored.dueAtMs);
   }
-  for (const { message, content } of snapshot.commands) {
-    state.outbox.handle(Publication.restore(content, message), message);
+  for (const { message, content, state: known } of snapshot.commands) {
+    state.outbox.handle(Publication.restore(content, message), message, known);
   }
 }
 

@@ -4,7 +4,7 @@
  * each subscription that matches.
  */
 import type { QoS } from '../mqtt/packet.ts';
-import type { MessageNumber } from './changes.ts';
+import { handle } from './commands.ts';
 import { deliver, refuses } from './deliver.ts';
 import type { Millis } from './outbox.ts';
 import type { Publication } from './publication.ts';
@@ -104,20 +104,9 @@ export function route(
   if (state.groups.size > 0) receivers += routeToGroups(state, publication, now);
   if (state.handled.declares(topic)) {
     receivers++;
-    state.counters.commandsHandled++;
-    state.outbox.handle(publication.keep(), keepCommand(state, publication));
+    handle(state, publication);
   }
   return receivers;
-}
-
-/** A command of QoS 1 or 2 waits on disk for its plugin; returns its number, 0 where it is not kept. */
-function keepCommand(state: State, publication: Publication): MessageNumber {
-  const { ledger } = state;
-  if (publication.qos === 0 || !ledger.enabled) return 0;
-  publication.lasting = true;
-  const message = ledger.numberOf(publication);
-  ledger.keep({ kind: 'command', message });
-  return message;
 }
 
 /** One member of each matching group gets the message: one that can take it now, else one that is away. */

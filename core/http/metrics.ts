@@ -74,6 +74,12 @@ function writeBroker(page: MetricsPage, counters: Counters): void {
       counters.publishBytesSent,
     )
     .counter('bellhop_commands_total', 'Commands handed to plugins.', counters.commandsHandled)
+    .counter('bellhop_dead_letters_total', 'Commands that a handler gave up.', counters.deadLetters)
+    .counter(
+      'bellhop_dead_letters_lost_total',
+      'Dead letters that could not be kept.',
+      counters.deadLettersLost,
+    )
     .counter('bellhop_sessions_expired_total', 'Sessions that expired.', counters.sessionsExpired)
     .counter(
       'bellhop_session_takeovers_total',

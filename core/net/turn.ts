@@ -12,13 +12,15 @@
 import type { Broker } from '../broker/broker.ts';
 import type {
   Change,
+  DeadLetter,
   FetchedDeliveries,
+  LetterNumber,
   MessageNumber,
   Sequence,
   SessionNumber,
   Snapshot,
 } from '../broker/changes.ts';
-import type { StorageFailure } from '../broker/ledger.ts';
+import type { Position, StorageFailure } from '../broker/ledger.ts';
 import type { BrokerEvent, ConnectionId, Millis, Origin, Outbox } from '../broker/outbox.ts';
 import type { Message } from '../mqtt/packet.ts';
 import type { TopicFilter } from '../mqtt/topic.ts';
@@ -37,7 +39,7 @@ export interface TurnOptions {
    * Takes a command for the plugins, behind the broker's back: it may call `sent`, and `handled` where
    * the number is not 0.
    */
-  readonly handle: (command: Message, number: MessageNumber) => void;
+  readonly handle: Outbox['handle'];
   /** Where what must last goes; undefined where all is in memory alone. */
   readonly storage?: Journal | undefined;
   /** Takes a message for the other nodes; it must not call back. */
@@ -77,7 +79,7 @@ export class Turn implements Outbox {
   #now: Millis;
   readonly #verdicts: Verdicts;
   readonly #alarm: Alarm;
-  #commands: { readonly command: Message; readonly number: MessageNumber }[] = [];
+  #commands: Parameters<Outbox['handle']>[] = [];
 
   constructor(options: TurnOptions) {
     this.#options = options;
@@ -182,9 +184,31 @@ export class Turn implements Outbox {
     this.#guarded((now) => this.broker.restore(snapshot, now));
   }
 
-  /** A plugin is done with a command. */
-  handled(number: MessageNumber): void {
-    this.#guarded((now) => this.broker.handled(number, now));
+  /** Returns what `Broker.handled` does; Infinity, which never comes, where that failed. */
+  handled(number: MessageNumber, handler: string | undefined): Position {
+    let position = Number.POSITIVE_INFINITY;
+    this.#guarded((now) => {
+      position = this.broker.handled(number, handler, now);
+    });
+    return position;
+  }
+
+  tried(number: MessageNumber, handler: string, attempts: number): void {
+    this.#guarded((now) => this.broker.tried(number, handler, attempts, now));
+  }
+
+  buried(letter: DeadLetter): void {
+    this.#guarded((now) => this.broker.buried(letter, now));
+  }
+
+  /** Returns what `Broker.letterDropped` does; throws where that failed. */
+  letterDropped(letter: LetterNumber): Position {
+    return this.broker.letterDropped(letter, this.#begin());
+  }
+
+  /** A command from within. */
+  enqueue(command: Message, only: string | undefined): void {
+    this.#guarded((now) => this.broker.enqueue(command, only, now));
   }
 
   /** Ends every connection in good order; `empty` tells when the last is gone. */
@@ -241,8 +265,8 @@ export class Turn implements Outbox {
     void this.#verdicts.ask(connection, token);
   }
 
-  handle(command: Message, number: MessageNumber): void {
-    this.#commands.push({ command, number });
+  handle(...command: Parameters<Outbox['handle']>): void {
+    this.#commands.push(command);
   }
 
   keep(change: Change): void {
@@ -298,9 +322,9 @@ export class Turn implements Outbox {
 
   #handOverCommands(): void {
     if (this.#commands.length === 0) return;
-    for (const { command, number } of this.#commands.splice(0)) {
+    for (const [command, number, state] of this.#commands.splice(0)) {
       try {
-        this.#options.handle(command, number);
+        this.#options.handle(command, number, state);
       } catch (error) {
         this.#fault(undefined, error);
       }

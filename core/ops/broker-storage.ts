@@ -6,42 +6,67 @@ import type { Snapshot } from '../broker/changes.ts';
 import type { StorageFailure } from '../broker/ledger.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { Turn } from '../net/turn.ts';
+import type { StorageCounters } from '../store/file-storage.ts';
 import { StorageRefused, type StorageStatus } from '../store/problem.ts';
 import { openStorage, type Storage } from '../store/storage.ts';
 import { type Lifecycle, StartError } from './lifecycle.ts';
 import type { Log } from './log.ts';
+import type { Config } from './settings.ts';
 
 export interface BrokerStorage {
   readonly storage: Storage;
   /** Why nothing can be stored now; undefined where it can. */
   problem(): string | undefined;
-  /** Gives `turn` what was stored before, and from then on what comes of storing. */
-  attach(turn: Turn): void;
+  /** How many dead letters there are, and what was dropped of them. */
+  readonly counters: StorageCounters;
+  /**
+   * Gives `turn` what was stored before, and from then on what comes of storing; `listener` hears of
+   * it behind the broker.
+   */
+  attach(turn: Turn, listener?: StorageListener): void;
+}
+
+/** Who else is to know what is on disk. */
+export interface StorageListener {
+  /** The first `count` changes are on disk: `Position`s up to that are. */
+  stored(count: number): void;
+  /** Storing goes on again. */
+  storageBack(): void;
 }
 
 /** Throws a `StartError` where the broker's file cannot be used. */
 export async function openBrokerStorage(
-  folder: string,
+  config: Config,
   durability: 'fsync' | 'os',
   log: Log,
   lifecycle: Lifecycle,
 ): Promise<BrokerStorage> {
   let turn: Turn | undefined;
+  let listener: StorageListener | undefined;
   let problem: string | undefined;
   const status = (now: StorageStatus): void => {
     const before = problem;
     problem = now.ok ? undefined : now.reason;
     turn?.storageStatus(now.ok ? undefined : failureOf(now));
     if (!now.ok) log.error('nothing can be stored', { reason: now.code, detail: now.reason });
-    else if (before !== undefined) log.info('what waited is stored again');
+    else if (before !== undefined) {
+      log.info('what waited is stored again');
+      listener?.storageBack();
+    }
   };
   const open = () =>
     openStorage({
-      folder,
+      folder: config.dataDir,
       durability,
-      stored: (count) => turn?.stored(count),
+      letters: { letters: config.deadLetters, bytes: config.deadLetterBytes },
+      stored: (count) => {
+        turn?.stored(count);
+        listener?.stored(count);
+      },
       fetched: (found) => turn?.fetched(found),
       status,
+      lettersDropped: (count) =>
+        log.warn('dead letters dropped', { count, reason: 'DEAD_LETTERS or DEAD_LETTER_BYTES' }),
       fault: (detail) => log.error('our fault', { detail }),
     }).catch((error: unknown) => {
       throw error instanceof StorageRefused ? new StartError(error.message) : error;
@@ -51,9 +76,11 @@ export async function openBrokerStorage(
   );
   return {
     storage,
+    counters: storage.counters,
     problem: () => problem,
-    attach(given) {
+    attach(given, hearing) {
       turn = given;
+      listener = hearing;
       restore(given, snapshot);
     },
   };

@@ -44,7 +44,7 @@ function makePool(config: Config, turn: Turn, log: Log): Pool {
       now: () => turn.clock.now(),
       sent: (message) => turn.sent(message),
       declares: (topic) => turn.broker.declares(topic),
-      handled: (number) => turn.handled(number),
+      handled: (number) => void turn.handled(number, undefined),
       report: observePlugins(log),
     });
   } catch (error) {

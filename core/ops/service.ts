@@ -55,16 +55,16 @@ export async function openService(
   const verifier = openVerifier(config, ownSecret, log);
   const policy = await openPolicy(config);
   const tls = mqttsPort + httpsPort > 0 ? await openTls(config) : undefined;
-  const { dataDir, durability } = config;
+  const { durability } = config;
   const stored =
     durability === 'memory'
       ? undefined
-      : await openBrokerStorage(dataDir, durability, log, lifecycle);
+      : await openBrokerStorage(config, durability, log, lifecycle);
   let pool: Pool | undefined;
   const turn = await lifecycle.open(
     'connections',
     () =>
-      openTurn(config, policy, verifier, stored, log, (command, number) => {
+      openTurn(config, policy, verifier, stored, log, (command, number, _state) => {
         pool?.dispatch(command, number);
       }),
     (part) => part.stop(),

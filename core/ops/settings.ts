@@ -171,6 +171,18 @@ const handlers = {
     TEBIBYTE,
     'Bytes of commands that wait for handlers',
   ),
+  deadLetters: integer(
+    10_000,
+    0,
+    100_000_000,
+    'Dead letters that are kept; the oldest are dropped first, and 0 keeps none',
+  ),
+  deadLetterBytes: integer(
+    256 * MEBIBYTE,
+    0,
+    TEBIBYTE,
+    'Bytes of dead letters that are kept, with their messages',
+  ),
 };
 
 const operation = {

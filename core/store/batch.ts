@@ -3,7 +3,7 @@
  * order in which `broker-file.ts` carries them out. Messages stand before what refers to them, the
  * ends of sessions behind all that came before.
  */
-import type { StoredDelivery } from '../broker/changes.ts';
+import type { DeadLetter, LetterNumber, StoredDelivery } from '../broker/changes.ts';
 import { queuedSize } from '../session/queue.ts';
 import { Act, type DeliveryEntry, type Gathering } from './journal.ts';
 import {
@@ -38,7 +38,7 @@ export const Operation = {
   SetWill: 10,
   /** session */
   DropWill: 11,
-  /** message */
+  /** message, the one handler that it is for or an empty text */
   AddCommand: 12,
   /** message */
   EndCommand: 13,
@@ -52,6 +52,12 @@ export const Operation = {
   DropOldest: 17,
   /** session */
   EndSession: 18,
+  /** message, handler, attempts or 0, 1 where it is done */
+  CommandPart: 19,
+  /** number, message, size, then as `packLetter` has it */
+  AddLetter: 20,
+  /** number */
+  DropLetter: 21,
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 
@@ -65,6 +71,7 @@ export function packBatch(gathering: Gathering, into: Packer): number {
     packTopics(gathering, into) +
     packWills(gathering, into) +
     packCommands(gathering, into) +
+    packLetters(gathering, into) +
     packDeliveries(gathering, into) +
     packEnds(gathering, into)
   );
@@ -152,11 +159,54 @@ function packWills(gathering: Gathering, into: Packer): number {
 }
 
 function packCommands(gathering: Gathering, into: Packer): number {
-  for (const [message, waits] of gathering.commands) {
-    into.byte(waits ? Operation.AddCommand : Operation.EndCommand);
-    into.number(message);
+  let count = 0;
+  for (const [message, entry] of gathering.commands) {
+    if (entry === undefined || entry.added) {
+      into.byte(entry === undefined ? Operation.EndCommand : Operation.AddCommand);
+      into.number(message);
+      if (entry !== undefined) into.text(entry.only ?? '');
+      count++;
+    }
+    for (const [handler, { attempts, done }] of entry?.parts ?? []) {
+      into.byte(Operation.CommandPart);
+      into.number(message);
+      into.text(handler);
+      into.size(attempts);
+      into.byte(done ? 1 : 0);
+      count++;
+    }
   }
-  return gathering.commands.size;
+  return count;
+}
+
+function packLetters(gathering: Gathering, into: Packer): number {
+  for (const [number, letter] of gathering.letters) {
+    if (letter === undefined) {
+      into.byte(Operation.DropLetter);
+      into.number(number);
+    } else packLetter(number, letter, into);
+  }
+  return gathering.letters.size;
+}
+
+function packLetter(number: LetterNumber, letter: DeadLetter, into: Packer): void {
+  into.byte(Operation.AddLetter);
+  into.number(number);
+  into.number(letter.message);
+  into.size(letterSize(letter));
+  into.text(letter.handler);
+  into.number(letter.diedAtMs);
+  into.size(letter.attempts);
+  into.text(letter.kind);
+  into.text(letter.detail);
+  into.text(letter.at ?? '');
+  into.text(letter.stack ?? '');
+  into.text(letter.invocation);
+}
+
+/** What a letter counts for in the bound on their bytes, its message included. */
+export function letterSize({ content, handler, detail, stack = '' }: DeadLetter): number {
+  return queuedSize(content) + handler.length + detail.length + stack.length;
 }
 
 function packDeliveries(gathering: Gathering, into: Packer): number {

@@ -9,6 +9,7 @@ import { Database } from 'bun:sqlite';
 import { statSync } from 'node:fs';
 import type { MessageNumber, Sequence, SessionNumber } from '../broker/changes.ts';
 import { Operation } from './batch.ts';
+import { LetterBox, type LetterTally, unbounded } from './letter-box.ts';
 import { RELEASED } from './message-form.ts';
 import { Packer, Unpacker } from './packed.ts';
 import { FileRemoved } from './problem.ts';
@@ -39,18 +40,27 @@ export interface FetchRequest {
   readonly bytes: number;
 }
 
+/** What came of a batch. */
+export interface Applied {
+  /** What was wrong in it, which is our fault and was passed over. */
+  readonly faults: readonly string[];
+  /** How many dead letters went because they were too many. */
+  readonly lettersDropped: number;
+}
+
 export class BrokerFile {
   readonly #path: string;
   readonly #database: Database;
   readonly #identity: string;
   readonly #statements: Statements;
+  readonly #letters: LetterBox;
   /** How many references each message loses in the batch under way. */
   readonly #lost = new Map<MessageNumber, number>();
   /** How long the log was when it was last copied and could not be begun anew. */
   #pagesBefore = 0;
   #faults: string[] = [];
 
-  constructor(path: string, durability: Durability) {
+  constructor(path: string, durability: Durability, letters = unbounded) {
     this.#path = path;
     this.#database = new Database(path, { readwrite: true, create: false });
     const database = this.#database;
@@ -60,25 +70,31 @@ export class BrokerFile {
     database.run(`pragma cache_size = -${CACHE_KIBIBYTES}`);
     database.run('pragma wal_autocheckpoint = 0');
     this.#statements = prepareStatements(database);
+    this.#letters = new LetterBox(this.#statements, letters);
     database.run('begin immediate'); // makes the log, whose identity counts as well
     database.run('commit');
     this.#identity = this.#identify();
   }
 
   /**
-   * Carries out `batch`, unless it was before. Returns what was wrong in it, which is our fault and
-   * was passed over. Throws where the batch could not be committed; nothing of it is left then.
+   * Carries out `batch`, unless it was before. Throws where the batch could not be committed; nothing
+   * of it is left then.
    */
-  apply(batch: Batch): readonly string[] {
+  apply(batch: Batch): Applied {
     const { begin, commit, lastBatch, progress } = this.#statements;
     this.#faults = [];
     this.#lost.clear();
+    this.#letters.begin();
+    let lettersDropped = 0;
     begin.run();
     try {
       const last = lastBatch.values()[0]?.[0] as number;
       if (batch.number > last) {
         const operations = new Unpacker(batch.operations);
         while (!operations.done) this.#carryOut(operations);
+        const tooMany = this.#letters.trim();
+        lettersDropped = tooMany.length;
+        for (const message of tooMany) this.#lose(message);
         this.#dropMessages();
         const { number, lastSession, lastMessage, lastSequence } = batch;
         progress.run(number, lastSession, lastMessage, lastSequence);
@@ -89,7 +105,12 @@ export class BrokerFile {
       if (this.#database.inTransaction) this.#database.run('rollback');
       throw error;
     }
-    return this.#faults;
+    this.#letters.commit();
+    return { faults: this.#faults, lettersDropped };
+  }
+
+  get letters(): LetterTally {
+    return this.#letters.tally;
   }
 
   #carryOut(from: Unpacker): void {
@@ -152,10 +173,22 @@ export class BrokerFile {
         statements.dropWill.run(from.number());
         return;
       case Operation.AddCommand:
-        statements.addCommand.run(from.number());
+        statements.addCommand.run(from.number(), from.text() || null);
         return;
-      case Operation.EndCommand:
-        this.#loseAll(statements.endCommand.values(from.number()));
+      case Operation.CommandPart:
+        statements.setPart.run(from.number(), from.text(), from.size(), from.byte());
+        return;
+      case Operation.EndCommand: {
+        const message = from.number();
+        this.#loseAll(statements.endCommand.values(message));
+        statements.endParts.run(message);
+        return;
+      }
+      case Operation.AddLetter:
+        this.#letters.add(from);
+        return;
+      case Operation.DropLetter:
+        for (const message of this.#letters.drop(from.number())) this.#lose(message);
         return;
       case Operation.AddDelivery:
         this.#addDelivery(from);
@@ -208,10 +241,11 @@ export class BrokerFile {
 
   /** Each row names a message that is referred to once less. */
   #loseAll(rows: readonly unknown[][]): void {
-    for (const row of rows) {
-      const message = row[0] as MessageNumber;
-      this.#lost.set(message, (this.#lost.get(message) ?? 0) + 1);
-    }
+    for (const row of rows) this.#lose(row[0] as MessageNumber);
+  }
+
+  #lose(message: MessageNumber): void {
+    this.#lost.set(message, (this.#lost.get(message) ?? 0) + 1);
   }
 
   #dropMessages(): void {

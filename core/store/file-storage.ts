@@ -8,6 +8,7 @@ import { packBatch } from './batch.ts';
 import type { FetchRequest } from './broker-file.ts';
 import { unpackFetched } from './fetched.ts';
 import { type Gathering, Journal } from './journal.ts';
+import { type LetterTally, unbounded } from './letter-box.ts';
 import { Packer } from './packed.ts';
 import { StorageRefused } from './problem.ts';
 import type { Storage, StorageOptions } from './storage.ts';
@@ -34,6 +35,11 @@ export interface StorageCounters {
   operations: number;
   /** Time that the thread spent on them. */
   commitSeconds: number;
+  /** Dead letters in the file, and their bytes. */
+  deadLetters: number;
+  deadLetterBytes: number;
+  /** Those that went because they were too many. */
+  deadLettersDropped: number;
 }
 
 export class FileStorage implements Storage {
@@ -43,6 +49,9 @@ export class FileStorage implements Storage {
     batches: 0,
     operations: 0,
     commitSeconds: 0,
+    deadLetters: 0,
+    deadLetterBytes: 0,
+    deadLettersDropped: 0,
   };
   /** Resolves once the thread has the file; rejects with a `StorageRefused` where it cannot open it. */
   readonly opened: Promise<void>;
@@ -170,6 +179,7 @@ export class FileStorage implements Storage {
       kind: 'open',
       path: this.#path,
       durability: this.#options.durability,
+      letters: this.#options.letters ?? unbounded,
     } satisfies Request);
   }
 
@@ -188,6 +198,7 @@ export class FileStorage implements Storage {
   #hear(report: Report): void {
     switch (report.kind) {
       case 'opened':
+        this.#count(report.letters);
         return this.#begun();
       case 'committed':
         return this.#committed(report);
@@ -230,8 +241,18 @@ export class FileStorage implements Storage {
     if (report.room.byteLength <= KEPT_ROOM) this.#room = report.room;
     this.counters.batches++;
     this.counters.commitSeconds += report.seconds;
+    this.#count(report.letters);
     for (const detail of report.faults) this.#options.fault(detail);
+    if (report.lettersDropped > 0) {
+      this.counters.deadLettersDropped += report.lettersDropped;
+      this.#options.lettersDropped?.(report.lettersDropped);
+    }
     this.#finish(batch.gathering.position);
+  }
+
+  #count({ letters, bytes }: LetterTally): void {
+    this.counters.deadLetters = letters;
+    this.counters.deadLetterBytes = bytes;
   }
 
   /** The first thread cannot work: nothing has begun, and nothing is tried again. */

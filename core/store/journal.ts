@@ -10,6 +10,8 @@
  */
 import type {
   Change,
+  DeadLetter,
+  LetterNumber,
   MessageNumber,
   Sequence,
   SessionNumber,
@@ -53,11 +55,26 @@ export class DeliveryEntry {
 
 export class MessageEntry {
   readonly content: Message;
-  /** Deliveries, topics and commands of this gathering that refer to it. */
+  /** Deliveries, topics, commands and dead letters of this gathering that refer to it. */
   references = 0;
 
   constructor(content: Message) {
     this.content = content;
+  }
+}
+
+/** What a batch does about a command. */
+export class CommandEntry {
+  /** Whether it is one of this gathering. */
+  readonly added: boolean;
+  /** Added: the one handler that it is for. */
+  readonly only: string | undefined;
+  /** Handlers that have tried since, or are done. */
+  readonly parts = new Map<string, { attempts: number; done: boolean }>();
+
+  constructor(added: boolean, only: string | undefined) {
+    this.added = added;
+    this.only = only;
   }
 }
 
@@ -80,8 +97,10 @@ export class Gathering {
   readonly inbound = new Map<number, InboundMark>();
   readonly retained = new Map<TopicName, MessageNumber | undefined>();
   readonly wills = new Map<SessionNumber, StoredWill | undefined>();
-  /** False where it is done. */
-  readonly commands = new Map<MessageNumber, boolean>();
+  /** Undefined where it is done. */
+  readonly commands = new Map<MessageNumber, CommandEntry | undefined>();
+  /** Undefined where it is dropped. */
+  readonly letters = new Map<LetterNumber, DeadLetter | undefined>();
   deliveries: DeliveryEntry[] = [];
   readonly bySequence = new Map<Sequence, DeliveryEntry>();
   readonly ended: SessionNumber[] = [];
@@ -200,12 +219,23 @@ export class Journal {
         return;
       case 'command':
         refer(gathering, change.message);
-        gathering.commands.set(change.message, true);
+        gathering.commands.set(change.message, new CommandEntry(true, change.only));
+        return;
+      case 'command-tried':
+        partOf(gathering, change.message, change.handler).attempts = change.attempts;
+        return;
+      case 'command-part-done':
+        partOf(gathering, change.message, change.handler).done = true;
         return;
       case 'command-done':
-        if (gathering.commands.delete(change.message)) unrefer(gathering, change.message);
-        else gathering.commands.set(change.message, false);
+        return endCommand(gathering, change.message);
+      case 'dead':
+        refer(gathering, change.letter.message);
+        gathering.letters.set(change.number, change.letter);
+        if (change.number > gathering.lastMessage) gathering.lastMessage = change.number;
         return;
+      case 'dead-dropped':
+        return dropLetter(gathering, change.number);
       default:
         change satisfies never;
     }
@@ -245,6 +275,35 @@ function end(gathering: Gathering, session: SessionNumber, sequence: Sequence): 
     unrefer(gathering, (entry.delivery as StoredDelivery).message);
   } else if (entry.act === Act.Update) {
     entry.act = Act.Delete;
+  }
+}
+
+/** What is to be said of `handler` and a command that is not done. */
+function partOf(
+  gathering: Gathering,
+  message: MessageNumber,
+  handler: string,
+): { attempts: number; done: boolean } {
+  const entry = gathering.commands.get(message) ?? new CommandEntry(false, undefined);
+  gathering.commands.set(message, entry);
+  const part = entry.parts.get(handler) ?? { attempts: 0, done: false };
+  entry.parts.set(handler, part);
+  return part;
+}
+
+function endCommand(gathering: Gathering, message: MessageNumber): void {
+  if (gathering.commands.get(message)?.added) {
+    gathering.commands.delete(message);
+    unrefer(gathering, message);
+  } else gathering.commands.set(message, undefined);
+}
+
+function dropLetter(gathering: Gathering, number: LetterNumber): void {
+  const letter = gathering.letters.get(number);
+  if (letter === undefined) gathering.letters.set(number, undefined);
+  else {
+    gathering.letters.delete(number);
+    unrefer(gathering, letter.message);
   }
 }
 

@@ -90,6 +90,34 @@ const migrations: readonly string[] = [
     session integer primary key
   ) strict;
   `,
+  `
+  -- Null: it is for all handlers that match its topic.
+  alter table command add column only_handler text;
+
+  -- What is known of the handlers of a command that waits.
+  create table command_part (
+    message integer not null,
+    handler text not null,
+    attempts integer not null,
+    done integer not null,
+    primary key (message, handler)
+  ) strict, without rowid;
+
+  -- Commands that a handler gave up. The message stays for as long.
+  create table dead_letter (
+    number integer primary key,
+    message integer not null,
+    size integer not null, -- with that of the message
+    handler text not null,
+    died_at_ms integer not null,
+    attempts integer not null,
+    kind text not null,
+    detail text not null,
+    at text not null, -- empty where it is not known, as is the stack
+    stack text not null,
+    invocation text not null
+  ) strict;
+  `,
 ];
 
 /** The newest schema that this program knows. */

@@ -5,13 +5,15 @@
  */
 import { Database } from 'bun:sqlite';
 import type {
+  CommandPart,
   MessageNumber,
   SessionNumber,
   Snapshot,
+  StoredCommand,
   StoredSession,
   StoredSubscription,
 } from '../broker/changes.ts';
-import type { Message, PacketIdentifier } from '../mqtt/packet.ts';
+import type { PacketIdentifier } from '../mqtt/packet.ts';
 import { unpackMessage, unpackSubscription, unpackWill } from './message-form.ts';
 
 const SESSIONS_A_PIECE = 1_000;
@@ -30,8 +32,8 @@ export function* readSnapshot(path: string): Generator<Snapshot, void, undefined
     const empty = { sessions: [], retained: [], wills: [], commands: [], ...numbers };
     for (const sessions of readSessions(database)) yield { ...empty, sessions };
     yield { ...empty, wills: readWills(database) };
-    for (const retained of readMessages(database, 'retained')) yield { ...empty, retained };
-    for (const commands of readMessages(database, 'command')) yield { ...empty, commands };
+    for (const retained of readRetained(database)) yield { ...empty, retained };
+    for (const commands of readCommands(database)) yield { ...empty, commands };
   } finally {
     database.close(true);
   }
@@ -75,20 +77,21 @@ function* readSessions(database: Database): Generator<StoredSession[]> {
     const rows = sessions.values(last, SESSIONS_A_PIECE) as Row[];
     const end = rows.at(-1)?.[0] as SessionNumber | undefined;
     if (end === undefined) return;
-    const held = bySession(subscriptions.values(last, end), readSubscription);
-    const received = bySession(inbound.values(last, end), (row) => row[1] as PacketIdentifier);
-    const queued = bySession(queues.values(last, end), (row) => row);
+    const held = grouped(subscriptions.values(last, end), readSubscription);
+    const received = grouped(inbound.values(last, end), (row) => row[1] as PacketIdentifier);
+    const queued = grouped(queues.values(last, end), (row) => row);
     yield rows.map((row) => readSession(row, held, received, queued));
     last = end;
   }
 }
 
-function bySession<T>(rows: readonly Row[], read: (row: Row) => T): Map<SessionNumber, T[]> {
-  const found = new Map<SessionNumber, T[]>();
+/** By the session or message that stands first in a row. */
+function grouped<T>(rows: readonly Row[], read: (row: Row) => T): Map<number, T[]> {
+  const found = new Map<number, T[]>();
   for (const row of rows) {
-    const session = row[0] as SessionNumber;
-    const list = found.get(session);
-    if (list === undefined) found.set(session, [read(row)]);
+    const key = row[0] as number;
+    const list = found.get(key);
+    if (list === undefined) found.set(key, [read(row)]);
     else list.push(read(row));
   }
   return found;
@@ -139,26 +142,16 @@ function readWills(database: Database): Snapshot['wills'] {
     });
 }
 
-type StoredMessage = { readonly message: MessageNumber; readonly content: Message };
+type MessageRow = [MessageNumber, topic: string, head: Uint8Array, payload: Uint8Array];
 
-/** Retained messages, or commands in the order of their arrival. */
-function* readMessages(
-  database: Database,
-  table: 'retained' | 'command',
-): Generator<StoredMessage[]> {
-  const key = table === 'retained' ? 'retained.topic' : 'command.message';
-  const select = database.query<unknown, [string | number, number]>(
-    `select number, message.topic, head, payload, ${key} from ${table}
-      join message on number = ${table}.message where ${key} > ? order by ${key} limit ?`,
+function* readRetained(database: Database): Generator<Snapshot['retained']> {
+  const select = database.query<unknown, [string, number]>(
+    `select number, message.topic, head, payload, retained.topic from retained
+      join message on number = retained.message where retained.topic > ?
+      order by retained.topic limit ?`,
   );
-  for (let last: string | number = table === 'retained' ? '' : 0; ; ) {
-    const rows = select.values(last, MESSAGES_A_PIECE) as [
-      MessageNumber,
-      string,
-      Uint8Array,
-      Uint8Array,
-      string | number,
-    ][];
+  for (let last = ''; ; ) {
+    const rows = select.values(last, MESSAGES_A_PIECE) as [...MessageRow, string][];
     const end = rows.at(-1);
     if (end === undefined) return;
     yield rows.map(([message, topic, head, payload]) => ({
@@ -167,4 +160,33 @@ function* readMessages(
     }));
     last = end[4];
   }
+}
+
+/** In the order of their arrival. */
+function* readCommands(database: Database): Generator<StoredCommand[]> {
+  const select = database.query<unknown, [number, number]>(
+    `select number, topic, head, payload, only_handler from command
+      join message on number = command.message where command.message > ?
+      order by command.message limit ?`,
+  );
+  const selectParts = database.query<unknown, [number, number]>(
+    `select message, handler, attempts, done from command_part
+      where message > ? and message <= ? order by message, handler`,
+  );
+  for (let last = 0; ; ) {
+    const rows = select.values(last, MESSAGES_A_PIECE) as [...MessageRow, string | null][];
+    const end = rows.at(-1);
+    if (end === undefined) return;
+    const parts = grouped(selectParts.values(last, end[0]), readPart);
+    yield rows.map(([message, topic, head, payload, only]) => ({
+      message,
+      content: unpackMessage(topic, head, payload),
+      state: { only: only ?? undefined, parts: parts.get(message) ?? [] },
+    }));
+    last = end[0];
+  }
+}
+
+function readPart(row: Row): CommandPart {
+  return { handler: row[1] as string, attempts: row[2] as number, done: row[3] === 1 };
 }

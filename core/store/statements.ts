@@ -57,8 +57,23 @@ export function prepareStatements(database: Database) {
         values (?, ?, ?, ?, ?)`,
     ),
     dropWill: prepare('delete from will where session = ?'),
-    addCommand: prepare('insert or replace into command (message) values (?)'),
+    addCommand: prepare('insert or replace into command (message, only_handler) values (?, ?)'),
     endCommand: prepare('delete from command where message = ? returning message'),
+    // A part of a command that is gone is of no more use.
+    setPart: prepare(
+      `insert into command_part (message, handler, attempts, done)
+        select message, ?2, ?3, ?4 from command where message = ?1
+        on conflict do update set attempts = max(attempts, excluded.attempts),
+          done = max(done, excluded.done)`,
+    ),
+    endParts: prepare('delete from command_part where message = ?'),
+    addLetter: prepare(
+      `insert or replace into dead_letter (number, message, size, handler, died_at_ms, attempts,
+        kind, detail, at, stack, invocation) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    dropLetter: prepare('delete from dead_letter where number = ? returning message, size'),
+    oldestLetters: prepare('select number from dead_letter order by number limit ?'),
+    letters: prepare('select count(*), coalesce(sum(size), 0) from dead_letter'),
     addDelivery: prepare(
       `insert or replace into delivery
         (session, sequence, message, size, options, packet_identifier, extra)

@@ -13,6 +13,7 @@ import type {
 import type { Durability } from './broker-file.ts';
 import { lockFolder, prepareFile } from './data-folder.ts';
 import { FileStorage } from './file-storage.ts';
+import type { LetterBounds } from './letter-box.ts';
 import type { StorageStatus } from './problem.ts';
 import { readLastBatch, readSnapshot } from './snapshot.ts';
 
@@ -52,6 +53,10 @@ export interface StorageOptions extends StorageEvents {
   /** The data folder, which exists. */
   readonly folder: string;
   readonly durability: Durability;
+  /** How many dead letters there may be; no bound where it is not given. */
+  readonly letters?: LetterBounds;
+  /** So many dead letters went because they were too many. */
+  readonly lettersDropped?: (count: number) => void;
   /** How the storage thread is started, where it is not the usual one. */
   readonly startThread?: () => Worker;
 }

@@ -4,23 +4,32 @@
  * succeeds, so nothing is ever passed over or reported too early.
  */
 import { type Batch, BrokerFile, type Durability, type FetchRequest } from './broker-file.ts';
+import type { LetterBounds, LetterTally } from './letter-box.ts';
 import { describeProblem, type StorageStatus } from './problem.ts';
 
 /** What the event loop asks for. */
 export type Request =
-  | { readonly kind: 'open'; readonly path: string; readonly durability: Durability }
+  | {
+      readonly kind: 'open';
+      readonly path: string;
+      readonly durability: Durability;
+      readonly letters: LetterBounds;
+    }
   | ({ readonly kind: 'batch' } & Batch)
   | ({ readonly kind: 'fetch' } & FetchRequest)
   | { readonly kind: 'close' };
 
 /** What it is told. */
 export type Report =
-  | { readonly kind: 'opened' }
+  | { readonly kind: 'opened'; readonly letters: LetterTally }
   | {
       readonly kind: 'committed';
       readonly number: number;
       readonly seconds: number;
       readonly faults: readonly string[];
+      /** Dead letters that went because they were too many, and those that there are. */
+      readonly lettersDropped: number;
+      readonly letters: LetterTally;
       /** The room that the batch came in, to be filled again. */
       readonly room: ArrayBuffer;
     }
@@ -91,15 +100,17 @@ function carryOut(request: Request): void {
   const open = openFile();
   switch (request.kind) {
     case 'open':
-      answer({ kind: 'opened' });
+      answer({ kind: 'opened', letters: open.letters });
       startSweeping();
       return;
     case 'batch': {
       const startedAt = performance.now();
-      const faults = open.apply(request);
+      const applied = open.apply(request);
       const seconds = (performance.now() - startedAt) / 1_000;
       const room = request.operations.buffer as ArrayBuffer;
-      answer({ kind: 'committed', number: request.number, seconds, faults, room }, [room]);
+      const { number } = request;
+      const { letters } = open;
+      answer({ kind: 'committed', number, seconds, ...applied, letters, room }, [room]);
       // Behind the report, so that nobody waits for it but the next batch, which is being gathered.
       open.checkpoint();
       startSweeping();
@@ -125,7 +136,7 @@ function carryOut(request: Request): void {
 function openFile(): BrokerFile {
   if (file === undefined) {
     if (settings === undefined) throw new Error('the storage thread was not told its file');
-    file = new BrokerFile(settings.path, settings.durability);
+    file = new BrokerFile(settings.path, settings.durability, settings.letters);
   }
   return file;
 }

@@ -76,7 +76,21 @@ export class FakeBroker implements Broker {
 
   storage(): void {}
 
-  handled(): void {}
+  handled(): number {
+    return 0;
+  }
+
+  tried(): void {}
+
+  buried(): void {}
+
+  letterDropped(): number {
+    return 0;
+  }
+
+  enqueue(): number {
+    return 0;
+  }
 
   restore(): void {}
 

@@ -181,8 +181,8 @@ describe('a turn', () => {
     broker.on = (call) => {
       if (call.call !== 'received') return;
       inside = true;
-      broker.outbox.handle(message, 0);
-      broker.outbox.handle(message, 0);
+      broker.outbox.handle(message, 0, undefined);
+      broker.outbox.handle(message, 0, undefined);
       inside = false;
     };
     turn.received(link, bytes(0));

@@ -309,7 +309,7 @@ export class Simulation {
     }
     const number = this.#atWork.shift();
     if (number !== undefined) {
-      this.turn(`command ${number} is done`, () => broker.handled(number, now), tell);
+      this.turn(`command ${number} is done`, () => broker.handled(number, undefined, now), tell);
     }
     const wanted = this.#taker.fetches.shift();
     if (wanted === undefined || this.#storage === undefined) return stored || number !== undefined;

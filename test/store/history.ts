@@ -270,11 +270,11 @@ class HistoryWriter {
   }
 
   #command(): void {
-    const waiting = [...this.#ledger.commands];
+    const waiting = [...this.#ledger.commands.keys()];
     if (waiting.length > 0 && this.#tape.flag()) {
       this.#keep({ kind: 'command-done', message: this.#tape.pick(waiting) });
     } else {
-      this.#keep({ kind: 'command', message: this.#message() });
+      this.#keep({ kind: 'command', message: this.#message(), only: undefined });
     }
   }
 }

@@ -76,7 +76,7 @@ test('an identifier that was used and is free is not written; one that was used 
 });
 
 test('a command that was handled meanwhile is not written', () => {
-  const command: Change = { kind: 'command', message: 1 };
+  const command: Change = { kind: 'command', message: 1, only: undefined };
   expect(rows(message(1), command, { kind: 'command-done', message: 1 })).toBe(0);
   expect(rows(message(1), command)).toBe(2);
 });

@@ -4,7 +4,10 @@
  */
 import type {
   Change,
+  CommandPart,
+  DeadLetter,
   FetchedDeliveries,
+  LetterNumber,
   MessageNumber,
   Sequence,
   SessionNumber,
@@ -29,11 +32,17 @@ class Held {
   }
 }
 
+interface HeldCommand {
+  readonly only: string | undefined;
+  readonly parts: Map<string, CommandPart>;
+}
+
 export class Ledger {
   sessions = new Map<SessionNumber, Held>();
   messages = new Map<MessageNumber, Message>();
   retained = new Map<TopicName, MessageNumber>();
-  commands = new Set<MessageNumber>();
+  commands = new Map<MessageNumber, HeldCommand>();
+  letters = new Map<LetterNumber, DeadLetter>();
   last = { lastSession: 0, lastMessage: 0, lastSequence: 0 };
 
   /**
@@ -41,7 +50,8 @@ export class Ledger {
    * that throws.
    */
   settle(): void {
-    const referred = new Set([...this.retained.values(), ...this.commands]);
+    const referred = new Set([...this.retained.values(), ...this.commands.keys()]);
+    for (const { message } of this.letters.values()) referred.add(message);
     for (const { deliveries } of this.sessions.values()) {
       for (const { message } of deliveries.values()) referred.add(message);
     }
@@ -76,7 +86,21 @@ export class Ledger {
         return;
       case 'command':
         this.#content(change.message);
-        this.commands.add(change.message);
+        this.commands.set(change.message, { only: change.only, parts: new Map() });
+        return;
+      case 'command-tried':
+        this.#part(change.message, change.handler, { attempts: change.attempts });
+        return;
+      case 'command-part-done':
+        this.#part(change.message, change.handler, { done: true });
+        return;
+      case 'dead':
+        this.#content(change.letter.message);
+        this.letters.set(change.number, change.letter);
+        last.lastMessage = Math.max(last.lastMessage, change.number);
+        return;
+      case 'dead-dropped':
+        this.letters.delete(change.number);
         return;
       case 'command-done':
         this.commands.delete(change.message);
@@ -84,6 +108,13 @@ export class Ledger {
       default:
         return this.#applyTo(this.#held(change.session), change);
     }
+  }
+
+  #part(message: MessageNumber, handler: string, change: Partial<CommandPart>): void {
+    const command = this.commands.get(message);
+    if (command === undefined) throw new Error(`command ${message} does not wait`);
+    const before = command.parts.get(handler) ?? { handler, attempts: 0, done: false };
+    command.parts.set(handler, { ...before, ...change });
   }
 
   #held(session: SessionNumber): Held {
@@ -162,7 +193,15 @@ export class Ledger {
         const { will } = this.#held(session);
         return will === undefined ? [] : [{ session, will }];
       }),
-      commands: [...this.commands].sort((a, b) => a - b).map(content),
+      commands: [...this.commands]
+        .sort(([a], [b]) => a - b)
+        .map(([message, { only, parts }]) => ({
+          ...content(message),
+          state: {
+            only,
+            parts: [...parts.values()].sort((a, b) => compare(a.handler, b.handler)),
+          },
+        })),
       ...this.last,
     };
   }

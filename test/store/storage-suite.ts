@@ -112,10 +112,10 @@ const kinds: readonly (readonly [string, readonly Change[], Change])[] = [
   ['a Will is set', [session(1)], will(Number.POSITIVE_INFINITY)],
   ['a Will begins to wait', [session(1), will(Number.POSITIVE_INFINITY)], will(1_700_000_000_000)],
   ['a Will is gone', [session(1), will(1)], { kind: 'will-gone', session: 1 }],
-  ['a command waits', [message(1)], { kind: 'command', message: 1 }],
+  ['a command waits', [message(1)], { kind: 'command', message: 1, only: undefined }],
   [
     'a command is done',
-    [message(1), { kind: 'command', message: 1 }],
+    [message(1), { kind: 'command', message: 1, only: undefined }],
     { kind: 'command-done', message: 1 },
   ],
 ];

@@ -1,0 +1,88 @@
+/**
+ * Commands on their way to the plugins of this process: kept before they are acknowledged, until all
+ * their handlers are done with them. What a handler gives up becomes a dead letter, which keeps the
+ * message; it is not held here, and is read from disk by whoever asks.
+ */
+import type { Message } from '../mqtt/packet.ts';
+import type { DeadLetter, LetterNumber, MessageNumber } from './changes.ts';
+import type { Position } from './ledger.ts';
+import { Publication } from './publication.ts';
+import type { State } from './state.ts';
+
+/** So much of an error is kept in a letter, in UTF-16 code units: a handler may throw anything. */
+const LONGEST_DETAIL = 4 * 1024;
+const LONGEST_STACK = 16 * 1024;
+
+/** Hands `publication` to the plugins; one of QoS 1 or 2 waits on disk until they are done with it. */
+export function handle(state: State, publication: Publication): void {
+  state.counters.commandsHandled++;
+  const number = publication.qos === 0 ? 0 : keep(state, publication, undefined);
+  state.outbox.handle(publication.keep(), number, undefined);
+}
+
+/** A command from within: kept whatever its QoS. Returns its number, 0 where there is no storage. */
+export function enqueue(state: State, command: Message, only: string | undefined): MessageNumber {
+  state.counters.commandsHandled++;
+  const publication = Publication.adopt(command, command.reach);
+  const number = keep(state, publication, only);
+  state.outbox.handle(publication, number, only === undefined ? undefined : { only, parts: [] });
+  return number;
+}
+
+function keep(state: State, publication: Publication, only: string | undefined): MessageNumber {
+  const { ledger } = state;
+  if (!ledger.enabled) return 0;
+  publication.lasting = true;
+  const message = ledger.numberOf(publication);
+  ledger.keep({ kind: 'command', message, only });
+  return message;
+}
+
+/** `handler`, or with undefined everybody, is done with the command. */
+export function finish(
+  state: State,
+  message: MessageNumber,
+  handler: string | undefined,
+): Position {
+  const { ledger } = state;
+  if (message === 0 || !ledger.enabled) return 0;
+  if (handler === undefined) ledger.keep({ kind: 'command-done', message });
+  else ledger.keep({ kind: 'command-part-done', message, handler });
+  return ledger.kept;
+}
+
+export function retried(
+  state: State,
+  message: MessageNumber,
+  handler: string,
+  attempts: number,
+): void {
+  if (message !== 0) state.ledger.keep({ kind: 'command-tried', message, handler, attempts });
+}
+
+/**
+ * Keeps `letter`. Without storage there is nowhere to keep it; and while nothing can be stored, what
+ * was not stored before would pile up in memory.
+ */
+export function bury(state: State, letter: DeadLetter): void {
+  const { ledger, counters } = state;
+  const stored = letter.message !== 0;
+  counters.deadLetters++;
+  if (!ledger.enabled || (!stored && ledger.failure !== undefined)) {
+    counters.deadLettersLost++;
+    return;
+  }
+  const { content } = letter;
+  const message = stored
+    ? letter.message
+    : ledger.numberOf(Publication.adopt(content, content.reach));
+  const detail = letter.detail.slice(0, LONGEST_DETAIL);
+  const stack = letter.stack?.slice(0, LONGEST_STACK);
+  const number = ledger.nextMessage();
+  ledger.keep({ kind: 'dead', number, letter: { ...letter, message, detail, stack } });
+}
+
+export function drop(state: State, letter: LetterNumber): Position {
+  state.ledger.keep({ kind: 'dead-dropped', number: letter });
+  return state.ledger.enabled ? state.ledger.kept : 0;
+}
