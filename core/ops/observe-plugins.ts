@@ -11,8 +11,19 @@ export function observePlugins(log: Log): (event: PluginEvent) => void {
       case 'plugin-loaded':
         return log.info('plugin loaded', { plugin: event.plugin, topics: event.topics.join(' ') });
       case 'plugin-refused':
-        return log.error('plugin does not load', {
-          plugin: event.plugin,
+        return log.error(
+          event.kept ? 'plugin does not load, its last version serves on' : 'plugin does not load',
+          { plugin: event.plugin, ...fieldsOfFault(event.fault) },
+        );
+      case 'plugin-removed':
+        return log.info('plugin removed', { plugin: event.plugin });
+      case 'plugins-swapped':
+        return log.info('plugins swapped', {
+          version: event.version,
+          changed: listOf(event.changed),
+        });
+      case 'plugins-kept':
+        return log.error('plugins folder cannot be used, the last version serves on', {
           ...fieldsOfFault(event.fault),
         });
       case 'migrated':
@@ -48,6 +59,13 @@ export function observePlugins(log: Log): (event: PluginEvent) => void {
     }
   };
 }
+
+/** The first few, and how many more there are. */
+function listOf(paths: readonly string[]): string {
+  const shown = paths.slice(0, MOST_PATHS).join(' ');
+  return paths.length > MOST_PATHS ? `${shown} and ${paths.length - MOST_PATHS} more` : shown;
+}
+const MOST_PATHS = 10;
 
 function fieldsOfRun({ plugin, invocation, topic, user, clientIdentifier }: RunParty): Fields {
   return { plugin, invocation, topic, user, client: clientIdentifier };

@@ -20,10 +20,20 @@ export type PluginEvent =
       readonly topics: readonly TopicFilter[];
     }
   | {
-      readonly kind: 'plugin-refused'; // one of its files; the rest of it may serve
+      readonly kind: 'plugin-refused'; // one of its files
       readonly plugin: string | undefined;
       readonly fault: Fault;
+      /** Whether the plugin runs on as it was before; if not, what loads of it serves. */
+      readonly kept: boolean;
     }
+  | { readonly kind: 'plugin-removed'; readonly plugin: string }
+  | {
+      readonly kind: 'plugins-swapped'; // a new version of the folder serves
+      readonly version: number;
+      /** The files that differ, from the plugins folder on; `node_modules` for all packages. */
+      readonly changed: readonly string[];
+    }
+  | { readonly kind: 'plugins-kept'; readonly fault: Fault } // the folder cannot be taken as it is now
   | { readonly kind: 'migrated'; readonly migration: string }
   | { readonly kind: 'run-failed'; readonly run: RunParty; readonly fault: Fault }
   | {

@@ -19,6 +19,9 @@ export class NonRetryableError extends Error {
   override readonly name = 'NonRetryableError';
 }
 
+/** Folders whose paths are shown from there on: the plugins folder and copies of it, as real paths. */
+export type Roots = string | readonly string[];
+
 export interface Fault {
   readonly kind: FaultKind;
   readonly detail: string;
@@ -32,37 +35,50 @@ export function fault(kind: FaultKind, detail: string, at?: string): Fault {
   return { kind, detail, at, stack: undefined };
 }
 
-/** Describes what was thrown; `root` is the plugins folder, as a real path. */
-export function describeThrown(kind: FaultKind, thrown: unknown, root: string): Fault {
+/** Describes what was thrown. */
+export function describeThrown(kind: FaultKind, thrown: unknown, roots: Roots): Fault {
   if (!(thrown instanceof Error)) {
     return fault(kind, `${Bun.inspect(thrown, { depth: 2 }).slice(0, 500)} was thrown`);
   }
   const detail = thrown.message === '' ? thrown.name : thrown.message;
-  const stack = withoutRuntime(thrown.stack ?? '', root);
-  return { kind, detail, at: positionOf(thrown, root) ?? placeIn(stack, root), stack };
+  const stack = withoutRuntime(thrown.stack ?? '', roots);
+  const at = positionOf(thrown, roots) ?? placeIn(stack, roots);
+  return { kind, detail: withoutRoots(detail, roots), at, stack: withoutRoots(stack, roots) };
 }
 
 /** A path as it is shown: from the plugins folder on where it lies in it. */
-export function shownPath(path: string, root: string): string {
-  return path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path;
+export function shownPath(path: string, roots: Roots): string {
+  const root = rootOf(path, roots);
+  return root === undefined ? path : path.slice(root.length + 1);
+}
+
+function rootOf(path: string, roots: Roots): string | undefined {
+  return [roots].flat().find((root) => path.startsWith(`${root}/`));
+}
+
+/** Paths in a text as they are shown. */
+function withoutRoots(text: string, roots: Roots): string {
+  let shown = text;
+  for (const root of [roots].flat()) if (root !== '') shown = shown.replaceAll(`${root}/`, '');
+  return shown;
 }
 
 /** A syntax error has no stack, but a position. */
-function positionOf(error: Error, root: string): string | undefined {
+function positionOf(error: Error, roots: Roots): string | undefined {
   const { position } = error as { position?: { file?: string; line?: number } | null };
   if (position?.file === undefined || position.file === '') return undefined;
-  return `${shownPath(position.file, root)}:${position.line}`;
+  return `${shownPath(position.file, roots)}:${position.line}`;
 }
 
 const frame = /^\s+at (?:.*\()?(\/[^\n]*?):(\d+)(?::\d+)?\)?$/;
 
 /** The innermost frame in the plugin's own code, else in a package of it. */
-function placeIn(stack: string, root: string): string | undefined {
+function placeIn(stack: string, roots: Roots): string | undefined {
   let inPackage: string | undefined;
   for (const line of stack.split('\n')) {
     const [, path, number] = frame.exec(line) ?? [];
-    if (path === undefined || !path.startsWith(`${root}/`)) continue;
-    const place = `${shownPath(path, root)}:${number}`;
+    if (path === undefined || rootOf(path, roots) === undefined) continue;
+    const place = `${shownPath(path, roots)}:${number}`;
     if (!path.includes('/node_modules/')) return place;
     inPackage ??= place;
   }
@@ -70,8 +86,11 @@ function placeIn(stack: string, root: string): string | undefined {
 }
 
 /** The stack up to where the runtime called the plugin. Whole where nothing of the plugin is in it. */
-function withoutRuntime(stack: string, root: string): string {
+function withoutRuntime(stack: string, roots: Roots): string {
   const lines = stack.split('\n');
-  const last = lines.findLastIndex((line) => frame.exec(line)?.[1]?.startsWith(`${root}/`));
+  const last = lines.findLastIndex((line) => {
+    const path = frame.exec(line)?.[1];
+    return path !== undefined && rootOf(path, roots) !== undefined;
+  });
   return last === -1 ? stack : lines.slice(0, last + 1).join('\n');
 }

@@ -15,6 +15,8 @@ export interface PluginFile {
   readonly plugin: string;
   /** Absolute, and real. */
   readonly path: string;
+  /** The folder whose contents are those of the plugins folder at one moment; `path` lies in it. */
+  readonly root: string;
 }
 
 export interface Scan {
@@ -42,12 +44,43 @@ export function scanPlugins(folder: string): Scan {
     const path = insideOf(root, join(root, name), refused);
     if (path === undefined || name === MIGRATIONS_FOLDER) continue;
     const stat = statSync(path);
-    if (stat.isFile() && isSource(name)) files.push({ plugin: withoutExtension(name), path });
+    if (stat.isFile() && isSource(name)) files.push({ plugin: withoutExtension(name), path, root });
     if (stat.isDirectory()) {
-      for (const file of filesOf(root, path, refused)) files.push({ plugin: name, path: file });
+      for (const file of filesOf(root, path, refused)) {
+        files.push({ plugin: name, path: file, root });
+      }
     }
   }
-  return { root, files, refused };
+  return { root, files: withNamesOfTheirOwn(files, refused), refused };
+}
+
+/**
+ * What the handlers of a file are known by from one version and one start to the next: where the file
+ * lies in the plugins folder, without extension and `/index`; with `#2`, `#3` and so on for those
+ * after its first. `position` counts from 0.
+ */
+export function handlerName({ path, root }: PluginFile, position: number): string {
+  const name = withoutExtension(shownPath(path, root)).replace(/\/index$/, '');
+  return position === 0 ? name : `${name}#${position + 1}`;
+}
+
+/** Refuses files whose handlers could not be told from those of another file, or whose names are no part of a topic. */
+function withNamesOfTheirOwn(files: readonly PluginFile[], refused: Fault[]): PluginFile[] {
+  const named = new Map<string, PluginFile>();
+  for (const file of files) {
+    const name = handlerName(file, 0);
+    const shown = shownPath(file.path, file.root);
+    const other = named.get(name);
+    if (other !== undefined) {
+      const detail = `its handlers would have the names of those of ${shownPath(other.path, other.root)}`;
+      refused.push(fault('load', detail, shown));
+    } else if (/[+#\p{Cc}]/u.test(name)) {
+      refused.push(fault('load', 'a plugin has no + or # in its name', shown));
+    } else {
+      named.set(name, file);
+    }
+  }
+  return [...named.values()];
 }
 
 /** The files of a plugin that is a folder. */

@@ -22,22 +22,24 @@ interface Applied {
 }
 
 /**
- * Applies what is new in the folder and returns the names; `root` is the plugins folder, as a real
- * path. Throws a `StoreProblem` that names the file, since handlers rely on the schema. Without
- * migrations, the database is not opened.
+ * Applies what is new in the folder and adds the names to `names`, which it returns; `root` is the
+ * plugins folder or a copy of it, as a real path. Throws a `StoreProblem` that names the file, since
+ * handlers rely on the schema; those before it stay applied. Without migrations, the database is not
+ * opened.
  */
-export function migrate(open: () => Database, root: string): string[] {
+export function migrate(open: () => Database, root: string, names: string[] = []): string[] {
   const migrations = readMigrations(root);
-  if (migrations.length === 0) return [];
+  if (migrations.length === 0) return names;
   const database = open();
   try {
-    return applyNew(database, migrations);
+    applyNew(database, migrations, names);
   } finally {
     database.close();
   }
+  return names;
 }
 
-function applyNew(database: Database, migrations: readonly Migration[]): string[] {
+function applyNew(database: Database, migrations: readonly Migration[], names: string[]): void {
   database.run(`create table if not exists bellhop_migration (
     number integer primary key, name text not null, checksum text not null,
     applied_at text not null default current_timestamp) strict`);
@@ -48,7 +50,6 @@ function applyNew(database: Database, migrations: readonly Migration[]): string[
     applied.set(row.number, row);
   }
   const last = Math.max(0, ...applied.keys());
-  const names: string[] = [];
   for (const migration of migrations) {
     const before = applied.get(migration.number);
     if (before === undefined) {
@@ -66,7 +67,6 @@ function applyNew(database: Database, migrations: readonly Migration[]): string[
       );
     }
   }
-  return names;
 }
 
 function apply(database: Database, { number, name, sql, checksum }: Migration): void {
