@@ -123,6 +123,9 @@ const migrations: readonly string[] = [
 /** The newest schema that this program knows. */
 export const SCHEMA_VERSION = migrations.length;
 
+/** The schema that dead letters came with. */
+export const LETTERS_SINCE = 2;
+
 /** Applies what is missing behind `from`, each migration in a transaction with its number. */
 export function migrate(database: Database, from: number, steps = migrations): void {
   for (const [index, sql] of steps.entries()) {

@@ -1,5 +1,6 @@
 /** A storage with what it told, as the shared suite and the tests of failures use it. */
 import type { Change, FetchedDeliveries, Snapshot } from '../../core/broker/changes.ts';
+import { allLetters, DeadLetters, type StoredLetter } from '../../core/store/dead-letters.ts';
 import type { StorageStatus } from '../../core/store/problem.ts';
 import { openStorage, type Storage, type StorageOptions } from '../../core/store/storage.ts';
 import { FakeStorage } from './fake-storage.ts';
@@ -27,6 +28,8 @@ export abstract class Bench {
   /** Lets a storage that does nothing by itself do something; false where it acts by itself or is done. */
   abstract step(): boolean;
   abstract dispose(): Promise<void>;
+  /** Dead letters on disk, in order. */
+  abstract letters(): StoredLetter[];
 
   protected get events() {
     return {
@@ -135,6 +138,10 @@ export class FileBench extends Bench {
     return false;
   }
 
+  letters(): StoredLetter[] {
+    return DeadLetters.read(this.#options.folder, (found) => found.piece(allLetters, 1e6, 1e9));
+  }
+
   async dispose(): Promise<void> {
     await this.storage.close();
   }
@@ -157,6 +164,10 @@ export class FakeBench extends Bench {
 
   step(): boolean {
     return this.storage.step();
+  }
+
+  letters(): StoredLetter[] {
+    return this.storage.disk.inOrderOfDeath();
   }
 
   async dispose(): Promise<void> {}

@@ -1,5 +1,5 @@
 /** Changes that a test can put together by hand. */
-import type { Change, StoredDelivery } from '../../core/broker/changes.ts';
+import type { Change, DeadLetter, StoredDelivery } from '../../core/broker/changes.ts';
 import type { Message } from '../../core/mqtt/packet.ts';
 import type { TopicFilter, TopicName } from '../../core/mqtt/topic.ts';
 
@@ -30,6 +30,27 @@ export function session(number: number): Change {
 
 export function message(number: number, payload = content.payload): Change {
   return { kind: 'message', message: number, content: { ...content, payload } };
+}
+
+export function command(message: number, only?: string): Change {
+  return { kind: 'command', message, only };
+}
+
+export function dead(number: number, message: number, more: Partial<DeadLetter> = {}): Change {
+  const letter: DeadLetter = {
+    message,
+    content,
+    handler: 'contacts/accept',
+    kind: 'throw',
+    detail: 'no such contact: Łódź',
+    at: 'contacts/accept.ts:7',
+    stack: 'Error: no such contact\n    at run (contacts/accept.ts:7:9)',
+    attempts: 5,
+    invocation: '1a2b-7',
+    diedAtMs: 1_700_000_000_000,
+    ...more,
+  };
+  return { kind: 'dead', number, letter };
 }
 
 export function queued(

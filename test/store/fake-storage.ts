@@ -33,6 +33,10 @@ export class FakeStorage implements Storage {
     this.#disk = disk;
   }
 
+  get disk(): Ledger {
+    return this.#disk;
+  }
+
   snapshot(): Snapshot {
     return this.#disk.snapshot();
   }

@@ -4,6 +4,7 @@
  */
 import type {
   Change,
+  DeadLetter,
   SessionNumber,
   StoredDelivery,
   StoredSubscription,
@@ -136,6 +137,10 @@ class HistoryWriter {
       () => this.#replay(session),
       () => this.#will(session),
       () => this.#command(),
+      () => this.#command(),
+      () => this.#tryCommand(),
+      () => this.#tryCommand(),
+      () => this.#letter(),
       () => this.#session(session),
       () => this.#tape.next(3) === 0 && this.#keep({ kind: 'session-ended', session }),
     ];
@@ -274,7 +279,70 @@ class HistoryWriter {
     if (waiting.length > 0 && this.#tape.flag()) {
       this.#keep({ kind: 'command-done', message: this.#tape.pick(waiting) });
     } else {
-      this.#keep({ kind: 'command', message: this.#message(), only: undefined });
+      this.#keep({ kind: 'command', message: this.#message(), only: this.#handler() });
     }
+  }
+
+  #handler(): string | undefined {
+    return this.#tape.pick([undefined, 'a', 'contacts/accept#2', 'ü😀']);
+  }
+
+  /** A handler of a waiting command fails with it, is done with it, or gives it up. */
+  #tryCommand(): void {
+    const message = this.#tape.pick([0, ...this.#ledger.commands.keys()]);
+    const handler = this.#handler() ?? 'b';
+    const part = this.#ledger.commands.get(message)?.parts.get(handler);
+    switch (this.#tape.next(4)) {
+      case 0:
+        return this.#bury(message === 0 ? this.#message() : message, handler);
+      case 1:
+        if (message === 0) return;
+        return this.#keep({ kind: 'command-part-done', message, handler });
+      default:
+        if (message === 0 || part?.done) return;
+        this.#keep({
+          kind: 'command-tried',
+          message,
+          handler,
+          attempts: (part?.attempts ?? 0) + 1,
+        });
+    }
+  }
+
+  #bury(number: number, handler: string): void {
+    const tape = this.#tape;
+    const content = this.#ledger.messages.get(number);
+    if (content === undefined) return;
+    const letter: DeadLetter = {
+      message: number,
+      content,
+      handler,
+      kind: tape.pick(['throw', 'timeout']),
+      detail: tape.pick(texts),
+      at: tape.pick([undefined, 'a.ts:1']),
+      stack: tape.pick([undefined, 'Error\n    at a.ts:1']),
+      attempts: 1 + tape.next(300),
+      invocation: tape.pick(texts),
+      diedAtMs: 1_700_000_000_000 + tape.next(1_000),
+    };
+    this.#keep({ kind: 'dead', number: ++this.#lastMessage, letter });
+    if (!this.#ledger.commands.has(number)) return;
+    this.#keep(
+      tape.flag()
+        ? { kind: 'command-done', message: number }
+        : { kind: 'command-part-done', message: number, handler },
+    );
+  }
+
+  /** A letter is dropped, or its message is a command again. */
+  #letter(): void {
+    const { letters } = this.#ledger;
+    if (letters.size === 0) return;
+    const [number, { handler, content }] = this.#tape.pick([...letters]);
+    if (this.#tape.flag()) {
+      const message = this.#message(content.topic);
+      this.#keep({ kind: 'command', message, only: handler });
+    }
+    this.#keep({ kind: 'dead-dropped', number });
   }
 }

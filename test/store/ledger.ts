@@ -19,6 +19,7 @@ import type {
 import type { Message, PacketIdentifier } from '../../core/mqtt/packet.ts';
 import type { TopicName } from '../../core/mqtt/topic.ts';
 import { queuedSize } from '../../core/session/queue.ts';
+import type { StoredLetter } from '../../core/store/dead-letters.ts';
 
 class Held {
   state: Extract<Change, { kind: 'session' }>;
@@ -204,6 +205,16 @@ export class Ledger {
         })),
       ...this.last,
     };
+  }
+
+  inOrderOfDeath(): StoredLetter[] {
+    return [...this.letters]
+      .sort(([a], [b]) => a - b)
+      .map(([number, letter]) => ({
+        number,
+        ...letter,
+        content: this.#content(letter.message),
+      }));
   }
 
   fetch(session: SessionNumber, after: Sequence, limit: number, bytes: number): FetchedDeliveries {

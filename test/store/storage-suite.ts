@@ -5,9 +5,15 @@ import type { Change } from '../../core/broker/changes.ts';
 import { queuedSize } from '../../core/session/queue.ts';
 import { runs, seed } from '../seed.ts';
 import type { Bench } from './bench.ts';
-import { content, filter, message, queued, session, topic } from './changes.ts';
+import { command, content, dead, filter, message, queued, session, topic } from './changes.ts';
 import { historyOf } from './history.ts';
 import { Ledger } from './ledger.ts';
+
+const done: Change = { kind: 'command-done', message: 1 };
+
+function tried(message: number, handler: string, attempts: number): Change {
+  return { kind: 'command-tried', message, handler, attempts };
+}
 
 const subscription = {
   filter,
@@ -112,11 +118,38 @@ const kinds: readonly (readonly [string, readonly Change[], Change])[] = [
   ['a Will is set', [session(1)], will(Number.POSITIVE_INFINITY)],
   ['a Will begins to wait', [session(1), will(Number.POSITIVE_INFINITY)], will(1_700_000_000_000)],
   ['a Will is gone', [session(1), will(1)], { kind: 'will-gone', session: 1 }],
-  ['a command waits', [message(1)], { kind: 'command', message: 1, only: undefined }],
+  ['a command waits', [message(1)], command(1)],
+  ['a command waits for one handler alone', [message(1)], command(1, 'contacts/accept')],
   [
-    'a command is done',
-    [message(1), { kind: 'command', message: 1, only: undefined }],
+    'a handler has tried a command',
+    [message(1), command(1), tried(1, 'b', 1), tried(1, 'a', 7)],
+    tried(1, 'b', 2),
+  ],
+  [
+    'one handler of a command is done with it, and how often another has tried',
+    [message(1), command(1, 'a'), tried(1, 'a', 3), tried(1, 'b', 1)],
+    { kind: 'command-part-done', message: 1, handler: 'b' },
+  ],
+  [
+    'a command is done, with what was known of its handlers, and one beside it is not',
+    [message(1), command(1), tried(1, 'a', 1), message(2), command(2), tried(2, 'a', 1)],
     { kind: 'command-done', message: 1 },
+  ],
+  ['a handler gave up a command that others have', [message(1), command(1)], dead(2, 1)],
+  [
+    'a handler gave up a command that all others are done with',
+    [message(1), command(1), dead(2, 1, { stack: undefined, at: undefined, detail: '' })],
+    { kind: 'command-done', message: 1 },
+  ],
+  [
+    'two handlers gave up a command, and one of the letters is dropped',
+    [message(1), command(1), dead(2, 1), dead(3, 1, { handler: 'b' }), done],
+    { kind: 'dead-dropped', number: 2 },
+  ],
+  [
+    'a letter is dropped twice',
+    [message(1), dead(2, 1), message(3), dead(4, 3), { kind: 'dead-dropped', number: 2 }],
+    { kind: 'dead-dropped', number: 2 },
   ],
 ];
 
@@ -158,15 +191,17 @@ function turnsOf(changes: readonly Change[]): Change[][] {
 }
 
 /** A number that came to nothing on its way may be given out again; one that is in use never is. */
-function expectFound({ found }: Bench, ledger: Ledger): void {
+function expectFound(bench: Bench, ledger: Ledger): void {
+  const { found } = bench;
   const wanted = ledger.snapshot();
   const { lastSession, lastMessage, lastSequence } = found;
   expect({ ...found, ...ledger.last }).toEqual(wanted);
-  const { sessions, messages } = ledger;
+  expect(bench.letters()).toEqual(ledger.inOrderOfDeath());
+  const { sessions, messages, letters } = ledger;
   const sequences = [...sessions.values()].flatMap(({ deliveries }) => [...deliveries.keys()]);
   for (const [last, used, kept] of [
     [lastSession, [...sessions.keys()], ledger.last.lastSession],
-    [lastMessage, [...messages.keys()], ledger.last.lastMessage],
+    [lastMessage, [...messages.keys(), ...letters.keys()], ledger.last.lastMessage],
     [lastSequence, sequences, ledger.last.lastSequence],
   ] as const) {
     expect(last).toBeGreaterThanOrEqual(Math.max(0, ...used));
