@@ -1,6 +1,7 @@
 /** A storage with what it told, as the shared suite and the tests of failures use it. */
 import type { Change, FetchedDeliveries, Snapshot } from '../../core/broker/changes.ts';
 import { allLetters, DeadLetters, type StoredLetter } from '../../core/store/dead-letters.ts';
+import type { FileStorage } from '../../core/store/file-storage.ts';
 import type { StorageStatus } from '../../core/store/problem.ts';
 import { openStorage, type Storage, type StorageOptions } from '../../core/store/storage.ts';
 import { FakeStorage } from './fake-storage.ts';
@@ -96,14 +97,16 @@ export abstract class Bench {
 }
 
 export class FileBench extends Bench {
-  readonly storage: Storage;
+  readonly storage: FileStorage;
+  /** How many went because they were too many. */
+  lettersDropped = 0;
   readonly found: Snapshot;
-  readonly #options: Pick<StorageOptions, 'folder' | 'durability'>;
+  readonly #options: Pick<StorageOptions, 'folder' | 'durability' | 'letters'>;
 
   private constructor(
-    storage: Storage,
+    storage: FileStorage,
     found: Snapshot,
-    options: Pick<StorageOptions, 'folder' | 'durability'>,
+    options: Pick<StorageOptions, 'folder' | 'durability' | 'letters'>,
     bind: (bench: FileBench) => void,
   ) {
     super();
@@ -114,7 +117,7 @@ export class FileBench extends Bench {
   }
 
   static async open(
-    options: Pick<StorageOptions, 'folder' | 'durability' | 'startThread'>,
+    options: Pick<StorageOptions, 'folder' | 'durability' | 'letters' | 'startThread'>,
   ): Promise<FileBench> {
     let bench: FileBench | undefined;
     const { storage, snapshot } = await openStorage({
@@ -123,6 +126,9 @@ export class FileBench extends Bench {
       fetched: (found) => bench?.events.fetched(found),
       status: (status) => bench?.events.status(status),
       fault: (detail) => bench?.events.fault(detail),
+      lettersDropped: (count) => {
+        if (bench !== undefined) bench.lettersDropped += count;
+      },
     });
     return new FileBench(storage, joinSnapshot(snapshot), options, (made) => {
       bench = made;

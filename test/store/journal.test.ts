@@ -4,7 +4,7 @@ import type { TopicName } from '../../core/mqtt/topic.ts';
 import { packBatch } from '../../core/store/batch.ts';
 import { type Gathering, Journal } from '../../core/store/journal.ts';
 import { Packer } from '../../core/store/packed.ts';
-import { filter, message, queued, session, topic } from './changes.ts';
+import { command, dead, filter, message, queued, session, topic } from './changes.ts';
 
 function gather(...changes: readonly Change[]): Gathering {
   const journal = new Journal();
@@ -76,9 +76,27 @@ test('an identifier that was used and is free is not written; one that was used 
 });
 
 test('a command that was handled meanwhile is not written', () => {
-  const command: Change = { kind: 'command', message: 1, only: undefined };
-  expect(rows(message(1), command, { kind: 'command-done', message: 1 })).toBe(0);
-  expect(rows(message(1), command)).toBe(2);
+  expect(rows(message(1), command(1), { kind: 'command-done', message: 1 })).toBe(0);
+  expect(rows(message(1), command(1))).toBe(2);
+});
+
+test('of what is known of a command the last is written, and nothing once it is done', () => {
+  const tried = (attempts: number): Change => {
+    return { kind: 'command-tried', message: 1, handler: 'a', attempts };
+  };
+  const partDone: Change = { kind: 'command-part-done', message: 1, handler: 'a' };
+  const commandDone: Change = { kind: 'command-done', message: 1 };
+  expect(rows(tried(1), tried(2), partDone)).toBe(1);
+  expect(rows(message(1), command(1), tried(1), partDone)).toBe(3);
+  expect(rows(message(1), command(1), tried(1), commandDone)).toBe(0);
+  expect(rows(tried(1), commandDone)).toBe(1);
+});
+
+test('a letter that is dropped meanwhile is not written, nor its message', () => {
+  const dropped: Change = { kind: 'dead-dropped', number: 2 };
+  expect(rows(message(1), command(1), dead(2, 1), { kind: 'command-done', message: 1 })).toBe(2);
+  expect(rows(message(1), dead(2, 1), dropped)).toBe(0);
+  expect(rows(dropped)).toBe(1);
 });
 
 test('of a session and of a subscription the last state counts', () => {

@@ -52,6 +52,7 @@ test.each(['fsync', 'os'] as const)(
           ledger.settle();
         }
         expect(found).toEqual(ledger.snapshot());
+        expect(bench.letters()).toEqual(ledger.inOrderOfDeath());
         const sessions = [...ledger.sessions.keys()];
         for (const session of sessions) bench.fetch(session);
         await bench.settle();
