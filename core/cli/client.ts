@@ -129,7 +129,8 @@ async function readToken(given: Arguments, config: Config): Promise<string> {
   throw new UsageError('who are you? Give --user, BELLHOP_TOKEN, --token-file or --token');
 }
 
-function readAuthorities(given: Arguments, config: Config, url: URL): IClientOptions {
+/** Whose certificates to trust: those of --cafile, or the broker's own where it runs on this machine. */
+export function readAuthorities(given: Arguments, config: Config, url: URL): { ca?: string } {
   const file = given.get('cafile');
   if (file !== undefined) return { ca: readText(file) };
   const own = certificatePath(config.dataDir);

@@ -29,6 +29,10 @@ export const commands: { readonly [name: string]: Entry } = {
     summary: 'subscribe, and print what comes',
     load: async () => (await import('./sub.ts')).sub,
   },
+  bench: {
+    summary: 'put load on an MQTT broker, and measure it',
+    load: async () => (await import('./bench.ts')).bench,
+  },
   config: {
     summary: 'print every setting, its value and where it came from',
     load: async () => (await import('./config.ts')).config,

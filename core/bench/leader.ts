@@ -1,0 +1,115 @@
+/** Leads the members of a load test through it, all at the same step, and adds up what they found. */
+import type { Counts, Member } from './member.ts';
+import type { BenchOptions } from './options.ts';
+import { type ProcessSample, sampleProcesses } from './proc.ts';
+import { type BenchReport, makeReport } from './report.ts';
+
+/** Messages under way are given up after so long without one. */
+const DRAIN_QUIET_MS = 2_000;
+const DRAIN_POLL_MS = 20;
+
+export interface Watch {
+  /** Processes of the broker, where they run on this machine. */
+  readonly brokerPids: readonly number[];
+  /** Time for the broker to come to rest after connections were made. */
+  readonly settleSeconds: number;
+  /** Hears of the phase once a second at least. */
+  progress(phase: string, counts: Counts): void;
+}
+
+export interface BrokerSamples {
+  readonly start: ProcessSample;
+  readonly connected: ProcessSample;
+  readonly from: ProcessSample;
+  readonly to: ProcessSample;
+  readonly end: ProcessSample;
+}
+
+/** Rejects where connections cannot be had. */
+export async function lead(
+  members: readonly Member[],
+  options: BenchOptions,
+  watch: Watch,
+): Promise<BenchReport> {
+  const all = <T>(step: (member: Member) => Promise<T>): Promise<T[]> =>
+    Promise.all(members.map(step));
+  const counts = async (): Promise<Counts> => sum(await all((member) => member.counts()));
+  const sample = (): ProcessSample | undefined =>
+    watch.brokerPids.length === 0 ? undefined : sampleProcesses(watch.brokerPids);
+  let phase = 'connecting';
+  const timer = setInterval(() => {
+    counts().then(
+      (found) => watch.progress(phase, found),
+      () => {}, // what is wrong with a member shows where the next step fails
+    );
+  }, 1_000);
+  try {
+    const isStorm = options.scenario === 'storm';
+    const start = sample();
+    if (isStorm) await all((member) => member.measure());
+    const begunAt = performance.now();
+    await all((member) => member.connect('receivers'));
+    await all((member) => member.connect('publishers'));
+    const connectSeconds = (performance.now() - begunAt) / 1_000;
+    const connected = sample();
+    if (isStorm) await all((member) => member.stop());
+    await pause(watch.settleSeconds);
+    let from = start;
+    let to = connected;
+    if (!isStorm) {
+      const isIdle = options.scenario === 'idle';
+      phase = isIdle ? 'a message to each' : 'warming up';
+      await all((member) => member.begin());
+      if (isIdle) await drain(counts, options.drainSeconds);
+      else await pause(options.warmUpSeconds);
+      phase = isIdle ? 'idle' : 'measuring';
+      await all((member) => member.measure());
+      from = sample();
+      await pause(options.durationSeconds);
+      await all((member) => member.stop());
+      to = sample();
+      phase = 'waiting for the rest';
+      await drain(counts, options.drainSeconds);
+    }
+    const end = sample();
+    const results = await all((member) => member.finish());
+    const broker =
+      start && connected && from && to && end ? { start, connected, from, to, end } : undefined;
+    return makeReport(options, results, connectSeconds, broker);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function sum(found: readonly Counts[]): Counts {
+  const total = (key: keyof Counts): number =>
+    found.reduce((before, each) => before + each[key], 0);
+  return {
+    connected: total('connected'),
+    sent: total('sent'),
+    expected: total('expected'),
+    received: total('received'),
+  };
+}
+
+/** Until all has arrived, or nothing more comes. */
+async function drain(counts: () => Promise<Counts>, longestSeconds: number): Promise<void> {
+  const begunAt = performance.now();
+  let received = -1;
+  let movedAt = begunAt;
+  for (;;) {
+    const found = await counts();
+    const now = performance.now();
+    if (found.received >= found.expected && found.sent > 0) return;
+    if (found.received !== received) {
+      received = found.received;
+      movedAt = now;
+    }
+    if (now - movedAt > DRAIN_QUIET_MS || now - begunAt > longestSeconds * 1_000) return;
+    await Bun.sleep(DRAIN_POLL_MS);
+  }
+}
+
+async function pause(seconds: number): Promise<void> {
+  if (seconds > 0) await Bun.sleep(seconds * 1_000);
+}
