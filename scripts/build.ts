@@ -11,7 +11,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
 /** The program, and what its threads begin with. */
-const entryPoints = ['index.ts', ...[...new Bun.Glob('core/*/worker.ts').scanSync()].sort()];
+const entryPoints = [
+  'index.ts',
+  ...[...new Bun.Glob('core/*/{worker,*-thread}.ts').scanSync()].sort(),
+];
 
 const targets = {
   host: { outfile: 'dist/bellhop', target: undefined },

@@ -152,6 +152,10 @@ const rights = {
 };
 
 const handlers = {
+  watchPlugins: flag(
+    true,
+    'Whether a change in the plugins folder goes live by itself; if not, SIGHUP or a restart takes it',
+  ),
   handlerWorkers: integer(
     4,
     1,

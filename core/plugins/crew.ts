@@ -1,29 +1,54 @@
 /**
- * Keeps the workers up: loads the plugins into each, leaves out files that will not load, ends a
- * worker that is stuck in a run for too long, and replaces one that ended by whatever means.
+ * Keeps the workers up: loads the plugins into each, replaces one that ended by whatever means, and
+ * ends one that is stuck. When the plugins folder has changed it raises new workers beside the old: new
+ * commands go to the new ones, while the old finish what they have begun and end.
  */
-import { Catalogue, handlerKey } from './catalogue.ts';
+import { Catalogue } from './catalogue.ts';
+import { Copies } from './copies.ts';
 import type { PluginEvent } from './events.ts';
 import type { Load, Loaded, LogLine, Outcomes, Stray } from './exchange.ts';
 import { type Fault, fault, shownPath } from './fault.ts';
+import { describeSwap, Lineup } from './lineup.ts';
+import { LiveFolder } from './live.ts';
 import type { PluginFile } from './loader.ts';
-import { PoolWorker } from './pool-worker.ts';
+import { type LoadOutcome, PoolWorker } from './pool-worker.ts';
+import type { Version } from './version.ts';
 
 /** What a run that has used up its time has for giving up by itself before its worker is ended. */
 const GRACE_MS = 200;
 /** Workers that end one after the other before they did anything are replaced ever more slowly. */
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 10_000;
+/** How long what plugins tear down may take. */
+const TEARDOWN_MS = 5_000;
+/** How long at least and at most old workers stay for commands whose handler was removed. */
+const LINGER_MS = 1_000;
+const LONGEST_LINGER_MS = 60_000;
+/** How long a migration waits for the right to write. */
+const MIGRATION_PATIENCE_MS = 30_000;
 
-export interface CrewOptions extends Omit<Load, 'kind' | 'progress'> {
+export interface CrewOptions extends Omit<Load, 'kind' | 'progress' | 'root' | 'files'> {
+  /** The plugins folder. One that is not there is an empty one. */
+  readonly folder: string;
+  /** Where copies of it are made; nobody else may use it. */
+  readonly copies: string;
+  /** Whether to follow its changes. */
+  readonly watched: boolean;
   readonly workers: number;
   /** How long one file may take to import. */
   readonly loadTimeoutMs: number;
 }
 
 export interface CrewListener {
+  /**
+   * New commands are for these handlers from now on. Before the first is ready, too. What has not
+   * begun, goes to them by name; what has, is finished by those in `retired`.
+   */
+  swapped(catalogue: Catalogue): void;
   /** It has loaded, and can be given commands. */
   ready(worker: PoolWorker): void;
+  /** Whether a retired worker, which holds nothing, is still wanted: for a command whose handler is nowhere else. */
+  wants(worker: PoolWorker): boolean;
   settled(worker: PoolWorker, outcomes: Outcomes): void;
   /** It is no more. `fault` is that of the run that it was in, if any. */
   lost(worker: PoolWorker, fault: Fault): void;
@@ -32,38 +57,53 @@ export interface CrewListener {
 }
 
 export class Crew {
-  /** Those that have loaded. */
+  /** Those that new commands are for. */
   readonly workers = new Set<PoolWorker>();
+  /** Those of an earlier version that are not done yet. */
+  readonly retired = new Set<PoolWorker>();
   readonly #options: CrewOptions;
   readonly #listener: CrewListener;
-  /** Those that are worth importing. */
-  #files: readonly PluginFile[];
+  readonly #live: LiveFolder;
+  readonly #copies = new Copies<PoolWorker>();
+  /** What serves: undefined until the first has loaded. */
+  #serving: Version | undefined = undefined;
+  /** What of it, and of those before it, is loaded into workers. */
+  #files: readonly PluginFile[] = [];
+  /** Counts swaps: what was raised for an earlier one is of no use. */
+  #generation = 0;
   #catalogue = new Catalogue([]);
+  /** Waits for its turn; a newer one takes its place. */
+  #incoming: Version | undefined = undefined;
+  #bringing: Version | undefined = undefined;
   readonly #loading = new Set<PoolWorker>();
   #endedInVain = 0;
   #watch: NodeJS.Timeout | undefined = undefined;
   #stopped = false;
 
+  /** Throws a `StoreProblem` where the folder cannot be used, or a migration fails. */
   constructor(options: CrewOptions, listener: CrewListener) {
     this.#options = options;
     this.#listener = listener;
-    this.#files = options.files;
+    const { folder, copies, storePath: path } = options;
+    this.#live = new LiveFolder(
+      { folder, copies, store: { path, busyTimeoutMs: MIGRATION_PATIENCE_MS } },
+      {
+        taken: (version) => this.#come(version),
+        report: (event) => listener.report(event),
+      },
+    );
+    this.#incoming = this.#live.first();
   }
 
-  /** Loads the plugins; resolves to what they are when the first worker is up. Rejects where workers cannot be made at all. */
-  async start(): Promise<Catalogue> {
-    if (this.#files.length === 0) return this.#catalogue;
-    const first = await this.#raise();
-    if (first === undefined) return this.#catalogue;
-    this.#catalogue = new Catalogue(first.loaded.handlers);
-    this.#report(first.loaded);
-    if (first.loaded.handlers.length === 0 || this.#stopped) {
-      first.worker.end();
-      return this.#catalogue;
-    }
-    this.#admit(first.worker, first.loaded);
-    for (let count = 1; count < this.#options.workers; count++) void this.#add();
-    return this.#catalogue;
+  /** Loads the plugins; resolves when the first worker is up. Rejects where workers cannot be made at all. */
+  async start(): Promise<void> {
+    await this.#bringAll();
+    if (this.#options.watched && !this.#stopped) this.#live.watch();
+  }
+
+  /** Takes the folder as it is now, if it has changed. */
+  reload(): void {
+    this.#live.reload();
   }
 
   /** To be called when commands were handed over: sees to it that none takes too long. */
@@ -73,17 +113,25 @@ export class Crew {
     this.#watch = setInterval(() => this.#look(), everyMs);
   }
 
-  stop(): void {
+  /** Ends all workers, in good order those that hold nothing. */
+  async stop(): Promise<void> {
     this.#stopped = true;
+    this.#live.stop();
     clearInterval(this.#watch);
-    for (const worker of [...this.workers, ...this.#loading]) worker.end();
+    for (const worker of this.#loading) worker.end();
+    const all = [...this.workers, ...this.retired];
     this.workers.clear();
+    this.retired.clear();
+    const empty = all.filter((worker) => worker.held.length === 0);
+    for (const worker of all) if (worker.held.length > 0) worker.end();
+    await Promise.all(empty.map((worker) => worker.retire(TEARDOWN_MS)));
+    await Promise.all(this.#copies.takeAll().map((version) => this.#live.release(version)));
   }
 
   #look(): void {
     const now = performance.now();
     let busy = false;
-    for (const worker of this.workers) {
+    for (const worker of [...this.workers, ...this.retired]) {
       if (worker.held.length === 0) continue;
       busy = true;
       const stuckMs = worker.stuckMs(now);
@@ -92,15 +140,18 @@ export class Crew {
       const detail = `took longer than ${this.#options.timeoutMs} ms, and its worker was ended`;
       this.#lose(worker, fault('timeout', detail));
     }
-    if (busy) return;
+    this.#letGo();
+    if (busy || this.retired.size > 0) return;
     clearInterval(this.#watch);
     this.#watch = undefined;
   }
 
   #lose(worker: PoolWorker, why: Fault): void {
-    this.workers.delete(worker);
+    const serves = this.workers.delete(worker);
+    this.retired.delete(worker);
     this.#listener.lost(worker, why);
-    this.#replace(why.detail);
+    if (serves) this.#replace(why.detail);
+    this.#tidy(worker);
   }
 
   #replace(detail: string): void {
@@ -108,75 +159,192 @@ export class Crew {
     const step = this.#endedInVain++;
     const afterMs = step === 0 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** step);
     this.#listener.report({ kind: 'worker-replaced', detail, afterMs });
-    setTimeout(() => void this.#add(), afterMs);
+    const generation = this.#generation;
+    setTimeout(() => void this.#add(generation), afterMs);
   }
 
-  /** Another worker. Never rejects. */
-  async #add(): Promise<void> {
-    if (this.#stopped) return;
-    try {
-      const raised = await this.#raise();
-      if (raised === undefined) return;
-      this.#report(raised.loaded, false);
-      this.#admit(raised.worker, raised.loaded);
-    } catch (error) {
-      this.#replace((error as Error).message);
+  /** Another worker beside the first of its generation. Never rejects. */
+  async #add(generation: number): Promise<void> {
+    for (;;) {
+      if (this.#stopped || generation !== this.#generation) return;
+      const { worker, outcome } = await this.#raise(this.#files, this.#serving?.source ?? '');
+      if (this.#stopped || generation !== this.#generation) {
+        this.#end(worker);
+        return;
+      }
+      for (const [file, why] of faultsOf(outcome)) {
+        this.#files = this.#files.filter(({ path }) => path !== file.path);
+        this.#refuse(file, why, false);
+      }
+      if (outcome.kind === 'loaded') return this.#admit(worker, outcome);
+      if (outcome.file === undefined) return this.#replace(outcome.detail);
     }
   }
 
-  #admit(worker: PoolWorker, { handlers }: Loaded): void {
-    const places = new Map(handlers.map((handler, place) => [handlerKey(handler), place]));
-    worker.handlers = this.#catalogue.handlers.map((each) => places.get(handlerKey(each)) ?? -1);
+  #admit(worker: PoolWorker, loaded: Loaded): void {
+    worker.loaded(loaded);
     this.workers.add(worker);
     this.#listener.ready(worker);
   }
 
-  /** A worker that has loaded all files that load; undefined where the crew was stopped meanwhile. */
-  async #raise(): Promise<{ worker: PoolWorker; loaded: Loaded } | undefined> {
+  /** There is a new version. */
+  #come(version: Version): void {
+    const passed = this.#incoming;
+    this.#incoming = version;
+    if (passed !== undefined) void this.#live.release(passed);
+    if (this.#bringing !== undefined || this.#stopped) return;
+    this.#bringAll().catch((error) => this.#keep(fault('load', (error as Error).message)));
+  }
+
+  /** One version after the other. */
+  async #bringAll(): Promise<void> {
     for (;;) {
-      const worker = this.#make();
-      this.#loading.add(worker);
-      const outcome = await worker.load(this.#options.loadTimeoutMs);
-      this.#loading.delete(worker);
-      if (this.#stopped) {
-        worker.end();
-        return undefined;
+      const version = this.#incoming;
+      if (version === undefined || this.#stopped) return;
+      this.#incoming = undefined;
+      this.#bringing = version;
+      this.#copies.add(version);
+      try {
+        await this.#bring(version);
+      } finally {
+        this.#bringing = undefined;
+        this.#tidy();
       }
-      if (outcome.kind === 'loaded') return { worker, loaded: outcome };
-      const { file, detail } = outcome;
-      if (file === undefined) throw new Error(`a worker for handlers cannot be started: ${detail}`);
-      this.#refuse(file, fault('load', detail, shownPath(file.path, this.#options.root)));
     }
   }
 
-  #make(): PoolWorker {
-    const { root, storePath, separator, timeoutMs } = this.#options;
-    return new PoolWorker(
-      { root, storePath, separator, timeoutMs, files: this.#files },
+  /** Finds out what of a version loads, and swaps to that. A newer one that waits is brought instead of a second try. */
+  async #bring(version: Version): Promise<void> {
+    const lineup = new Lineup(version, this.#files);
+    for (;;) {
+      const files = lineup.files;
+      if (files.length === 0) return this.#adopt(version, files, undefined);
+      const { worker, outcome } = await this.#raise(files, version.source);
+      const faults = this.#stopped ? [] : faultsOf(outcome);
+      const verdicts = faults.map(([file, why]) => {
+        const verdict = lineup.refuse(file);
+        if (verdict === 'hopeless') this.#keep(why);
+        else this.#refuse(file, why, verdict === 'kept');
+        return verdict;
+      });
+      const { kind } = outcome;
+      if (kind === 'loaded' && !this.#stopped && verdicts.every((each) => each === 'dropped')) {
+        return this.#adopt(version, lineup.files, { worker, loaded: outcome });
+      }
+      this.#end(worker);
+      if (this.#stopped) return;
+      if (kind === 'lost' && outcome.file === undefined) {
+        throw new Error(`a worker for handlers cannot be started: ${outcome.detail}`);
+      }
+      if (this.#incoming !== undefined || verdicts.includes('hopeless')) return;
+    }
+  }
+
+  /** From here on, this is what serves. */
+  #adopt(
+    version: Version,
+    files: readonly PluginFile[],
+    raised: { readonly worker: PoolWorker; readonly loaded: Loaded } | undefined,
+  ): void {
+    const handlers = raised?.loaded.handlers ?? [];
+    const before = this.#serving;
+    const events = describeSwap(
+      before && { version: before, handlers: [...this.#catalogue.handlers.values()] },
+      { version, handlers },
+    );
+    this.#serving = version;
+    this.#files = files;
+    this.#generation++;
+    this.#endedInVain = 0;
+    for (const worker of this.workers) {
+      worker.retiredAtMs = performance.now();
+      this.retired.add(worker);
+    }
+    this.workers.clear();
+    this.#catalogue = new Catalogue(handlers, this.#catalogue.without(handlers));
+    this.#listener.swapped(this.#catalogue);
+    for (const event of events) this.#listener.report(event);
+    if (raised !== undefined && handlers.length === 0) this.#end(raised.worker);
+    else if (raised !== undefined) {
+      this.#admit(raised.worker, raised.loaded);
+      for (let count = 1; count < this.#options.workers; count++) void this.#add(this.#generation);
+    }
+    this.#letGo();
+    if (this.retired.size > 0) this.watch();
+  }
+
+  /** Lets retired workers end that are done. */
+  #letGo(): void {
+    const { leaving } = this.#catalogue;
+    for (const worker of this.retired) {
+      if (worker.held.length > 0) continue;
+      const age = performance.now() - (worker.retiredAtMs ?? 0);
+      // A command may have been accepted and not be here yet.
+      const lingers = age < LINGER_MS && leaving.some(({ name }) => worker.places.has(name));
+      if (lingers || (age < LONGEST_LINGER_MS && this.#listener.wants(worker))) continue;
+      this.retired.delete(worker);
+      void worker.retire(TEARDOWN_MS).then(() => this.#tidy(worker));
+    }
+    if (leaving.length === 0 || this.retired.size > 0) return;
+    this.#catalogue = new Catalogue([...this.#catalogue.handlers.values()]);
+    this.#listener.swapped(this.#catalogue);
+  }
+
+  async #raise(
+    files: readonly PluginFile[],
+    source: string,
+  ): Promise<{ worker: PoolWorker; outcome: LoadOutcome }> {
+    const { folder, copies, watched, workers, loadTimeoutMs, ...load } = this.#options;
+    const worker = new PoolWorker(
+      { ...load, files, roots: rootsOf(files, source) },
       {
-        settled: (worker, outcomes) => {
+        settled: (settled, outcomes) => {
           this.#endedInVain = 0;
-          this.#listener.settled(worker, outcomes);
+          this.#listener.settled(settled, outcomes);
+          if (this.retired.size > 0) this.#letGo();
         },
-        ended: (worker, detail) => this.#lose(worker, fault('worker-lost', detail)),
+        ended: (ended, detail) => this.#lose(ended, fault('worker-lost', detail)),
         said: (note) => this.#listener.said(note),
       },
     );
+    this.#copies.use(worker, files);
+    this.#loading.add(worker);
+    const outcome = await worker.load(loadTimeoutMs);
+    this.#loading.delete(worker);
+    return { worker, outcome };
   }
 
-  #report({ handlers, faults }: Loaded, first = true): void {
-    for (const [file, why] of faults) this.#refuse(file, why);
-    if (!first) return;
-    for (const plugin of new Set(handlers.map((handler) => handler.file.plugin))) {
-      const its = handlers.filter((handler) => handler.file.plugin === plugin);
-      const topics = its.flatMap((handler) => handler.topics);
-      this.#listener.report({ kind: 'plugin-loaded', plugin, topics });
+  #end(worker: PoolWorker): void {
+    worker.end();
+    this.#tidy(worker);
+  }
+
+  /** Removes copies that nobody uses any more. */
+  #tidy(gone?: PoolWorker): void {
+    if (gone !== undefined) this.#copies.leave(gone);
+    if (this.#stopped) return;
+    for (const version of this.#copies.takeUnused(this.#files, [this.#serving, this.#bringing])) {
+      void this.#live.release(version);
     }
   }
 
-  /** The file is not imported again. */
-  #refuse(file: PluginFile, why: Fault): void {
-    this.#files = this.#files.filter((each) => each.path !== file.path);
-    this.#listener.report({ kind: 'plugin-refused', plugin: file.plugin, fault: why });
+  #refuse({ plugin }: PluginFile, why: Fault, kept: boolean): void {
+    this.#listener.report({ kind: 'plugin-refused', plugin, fault: why, kept });
   }
+
+  #keep(why: Fault): void {
+    this.#listener.report({ kind: 'plugins-kept', fault: why });
+  }
+}
+
+/** The files that did not load. */
+function faultsOf(outcome: LoadOutcome): Loaded['faults'] {
+  if (outcome.kind === 'loaded') return outcome.faults;
+  const { file, detail } = outcome;
+  return file === undefined ? [] : [[file, fault('load', detail, shownPath(file.path, file.root))]];
+}
+
+/** The folders whose paths are shown from there on. */
+function rootsOf(files: readonly PluginFile[], source: string): readonly string[] {
+  return [...new Set([...files.map(({ root }) => root), source])];
 }

@@ -88,10 +88,10 @@ export class LiveFolder {
     this.#look(true);
   }
 
-  /** The copy is used no more. */
-  release({ root, number }: Version): void {
-    // What cannot be removed now is removed by the next start.
-    if (root !== '') rm(join(this.#copies, String(number)), { recursive: true }).catch(() => {});
+  /** The copy is used no more. Never rejects: what cannot be removed now is removed by the next start. */
+  async release({ root, number }: Version): Promise<void> {
+    if (root === '') return;
+    await rm(join(this.#copies, String(number)), { recursive: true, force: true }).catch(() => {});
   }
 
   stop(): void {
