@@ -27,7 +27,7 @@ const LONGEST_LINGER_MS = 60_000;
 /** How long a migration waits for the right to write. */
 const MIGRATION_PATIENCE_MS = 30_000;
 
-export interface CrewOptions extends Omit<Load, 'kind' | 'progress' | 'root' | 'files'> {
+export interface CrewOptions extends Omit<Load, 'kind' | 'progress' | 'roots' | 'files'> {
   /** The plugins folder. One that is not there is an empty one. */
   readonly folder: string;
   /** Where copies of it are made; nobody else may use it. */
@@ -176,13 +176,12 @@ export class Crew {
         this.#files = this.#files.filter(({ path }) => path !== file.path);
         this.#refuse(file, why, false);
       }
-      if (outcome.kind === 'loaded') return this.#admit(worker, outcome);
+      if (outcome.kind === 'loaded') return this.#admit(worker);
       if (outcome.file === undefined) return this.#replace(outcome.detail);
     }
   }
 
-  #admit(worker: PoolWorker, loaded: Loaded): void {
-    worker.loaded(loaded);
+  #admit(worker: PoolWorker): void {
     this.workers.add(worker);
     this.#listener.ready(worker);
   }
@@ -266,7 +265,7 @@ export class Crew {
     for (const event of events) this.#listener.report(event);
     if (raised !== undefined && handlers.length === 0) this.#end(raised.worker);
     else if (raised !== undefined) {
-      this.#admit(raised.worker, raised.loaded);
+      this.#admit(raised.worker);
       for (let count = 1; count < this.#options.workers; count++) void this.#add(this.#generation);
     }
     this.#letGo();

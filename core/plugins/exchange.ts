@@ -1,36 +1,66 @@
 /**
- * What the pool and its workers say to each other: batches, and four numbers in shared memory that
- * tell where a worker stands even while it answers nothing.
+ * What the pool and its workers say to each other: batches, and numbers in shared memory that tell
+ * where a worker stands even while it answers nothing.
  */
 import type { Separator } from '../auth/user-topic.ts';
-import type { TopicFilter } from '../mqtt/topic.ts';
+import type { MessageNumber } from '../broker/changes.ts';
 import type { Packed } from './batch.ts';
+import type { HandlerRules } from './definition.ts';
 import type { Fault } from './fault.ts';
 import type { PluginFile } from './loader.ts';
 
-export type ToWorker = Load | Commands;
+export type ToWorker = Load | Commands | Retire;
 
-/** The first message. */
+/** The first message. Secrets are read from the environment of the process. */
 export interface Load {
   readonly kind: 'load';
-  /** The plugins folder, as a real path. */
-  readonly root: string;
+  /** Each with the folder that it lies in. */
   readonly files: readonly PluginFile[];
   readonly storePath: string;
   readonly separator: Separator;
+  /** For handlers that say nothing else. */
   readonly timeoutMs: number;
+  /** Where the worker stands: see `Progress`. */
   readonly progress: Int32Array<SharedArrayBuffer>;
+  /** Who may write to the store, one in the whole process: 0 nobody, else a worker's number. */
+  readonly writeLock: Int32Array<SharedArrayBuffer>;
+  /** The worker's number, from 1 on; never used twice. */
+  readonly worker: number;
 }
 
+/** Runs to be begun in this order. */
 export interface Commands {
   readonly kind: 'commands';
   readonly messages: Packed;
+  /** What each run is called until its outcome: below `SLOTS`, and free again once that is posted. */
+  readonly slots: Uint32Array<ArrayBuffer>;
+  /** For each the slot, plus 1, of an earlier run that must be over before it begins; 0 for none. */
+  readonly after: Uint32Array<ArrayBuffer>;
   /** Which handler each is for, by its place among those that the worker loaded. */
   readonly handlers: Uint32Array<ArrayBuffer>;
   readonly invocations: readonly string[];
+  /** Counted from 1. */
+  readonly attempts: Uint8Array<ArrayBuffer>;
+  /** The stored command that each is of; 0 for none, so that no mark is made. */
+  readonly numbers: Float64Array<ArrayBuffer>;
+  /** Trace ids, 32 hexadecimal digits. */
+  readonly traces: readonly string[];
+  /** Marks that are of no use any more: to be deleted with whatever is written next. */
+  readonly forget: readonly Mark[];
 }
 
-export type FromWorker = Loading | Loaded | Outcomes | LogLine | Stray;
+/** What tells that a run has been committed: see `mark.ts`. */
+export interface Mark {
+  readonly message: MessageNumber;
+  readonly handler: string;
+}
+
+/** No more commands come. What the worker holds is to be finished, then torn down. */
+export interface Retire {
+  readonly kind: 'retire';
+}
+
+export type FromWorker = Loading | Loaded | Outcomes | Idle | Retired | LogLine | Stray;
 
 /** The file at `index` is about to be imported. */
 export interface Loading {
@@ -45,23 +75,48 @@ export interface Loaded {
 }
 
 export interface LoadedHandler {
+  /** Its file from the plugins folder on, without extension and `/index`; `#2` and so on for further ones of a file. */
+  readonly name: string;
   readonly file: PluginFile;
   /** Its place in the file's default export. */
   readonly position: number;
-  readonly topics: readonly TopicFilter[];
+  readonly rules: HandlerRules;
 }
 
-/** What became of the oldest commands that the worker held: committed, or failed and undone. */
+/** What became of runs, in the order in which they settled: committed, or failed and undone. */
 export interface Outcomes {
   readonly kind: 'outcomes';
+  readonly slots: Uint32Array<ArrayBuffer>;
+  /** From the beginning of each to its end, what it awaited included. */
   readonly durationsMs: Float32Array<ArrayBuffer>;
+  /** How long each kept the thread before it first awaited something. */
+  readonly startsMs: Float32Array<ArrayBuffer>;
+  /** By index in `slots`. */
   readonly faults: readonly (readonly [index: number, fault: Fault])[];
+  /** 1 where it wrote to the store, so that there is a mark to forget. */
+  readonly wrote: Uint8Array<ArrayBuffer>;
   /** How many of `sends` each has. */
   readonly sendCounts: Uint32Array<ArrayBuffer>;
-  /** 1 for what went through `send`, 0 for `publish`. */
-  readonly toUser: Uint8Array<ArrayBuffer>;
+  /** One of `Route` for each of `sends`. */
+  readonly routes: Uint8Array<ArrayBuffer>;
   /** Undefined where nothing was sent. `expiresAtMs` counts from now. */
   readonly sends: Packed | undefined;
+  /** Bytes on the heap of this worker when it last looked; 0 where it has not. */
+  readonly heapBytes: number;
+}
+
+/** How a message was sent: `publish`, `send`, or as the reply to a Response Topic. */
+export const Route = { Publish: 0, Send: 1, Reply: 2 } as const;
+export type Route = (typeof Route)[keyof typeof Route];
+
+/** All that it was given has begun, and some of it awaits something: it could begin more. */
+export interface Idle {
+  readonly kind: 'idle';
+}
+
+/** Everything is torn down; the thread may end. */
+export interface Retired {
+  readonly kind: 'retired';
 }
 
 export interface LogLine {
@@ -69,8 +124,11 @@ export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly message: string;
   readonly fields: { readonly [name: string]: string | number | boolean };
+  /** The handler's name; the plugin's while it loads. */
   readonly plugin: string;
+  /** Empty in `setup` and `teardown`. */
   readonly invocation: string;
+  readonly trace: string;
 }
 
 /** Something threw outside of a run: a timer or a promise that was left behind. */
@@ -79,17 +137,29 @@ export interface Stray {
   readonly fault: Fault;
 }
 
-/** The places in `progress`. */
+/** Runs that a worker holds at most. */
+export const SLOTS = 256;
+
+/** The places in `progress`. Only the worker writes, but for `Phase` and slots whose outcome was heard. */
 export const Progress = {
   /** One of `Phase`. */
   Phase: 0,
-  /** Which command is running, counted from 1 since the worker began, modulo 2³²; 0 between runs. */
+  /** The slot, plus 1, of the run that has the thread in its synchronous beginning; 0 for none that is known. */
   Running: 1,
-  /** How many commands have had their outcomes posted, modulo 2³². */
-  Settled: 2,
-  /** 1 while a run waits for others to be done with the store: that time is not its own. */
+  /** Grows whenever the worker gets to do something of its own: it yields. At least ten times a second while it holds runs. */
+  Beat: 2,
+  /** 1 while a run keeps the thread waiting for others to be done with the store: that time is not its own. */
   Waiting: 3,
+  /** From here on one place for each slot, one of `SlotState`. */
+  Slots: 8,
 } as const;
+export const PROGRESS_LENGTH = Progress.Slots + SLOTS;
+
+/**
+ * Where a run stands. The worker sets Begun before it calls the handler, and Settled for all runs of a
+ * group once they are committed and before it posts them; the pool sets Free when it has heard.
+ */
+export const SlotState = { Free: 0, Begun: 1, Settled: 2 } as const;
 
 /**
  * Who may decide over what the worker holds. The worker goes from Running to Settling before it

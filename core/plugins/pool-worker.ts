@@ -2,6 +2,7 @@
 import { pack, transferOf } from './batch.ts';
 import type { Waiting } from './command-queue.ts';
 import {
+  type End,
   type FromWorker,
   type Load,
   type Loaded,
@@ -31,18 +32,22 @@ export class PoolWorker {
   heldBytes = 0;
   /** Work that is held, by what its handlers usually take. */
   expectedMs = 0;
-  /** For each handler of the catalogue its place in this worker, -1 where it has none. */
-  handlers: readonly number[] = [];
+  /** The place of each handler in this worker, by name; those that did not load here are missing. */
+  places: ReadonlyMap<string, number> = new Map();
+  /** Since when another version has taken its place; undefined while new commands are for it. */
+  retiredAtMs: number | undefined = undefined;
   readonly #thread: Worker;
   readonly #progress = new Int32Array(new SharedArrayBuffer(16));
   readonly #listener: PoolWorkerListener;
   readonly #files: readonly PluginFile[];
   readonly #loaded = Promise.withResolvers<LoadOutcome>();
+  readonly #closing = Promise.withResolvers<void>();
   #loading: PluginFile | undefined = undefined;
   #loadTimeoutMs = 0;
   #timer: NodeJS.Timeout | undefined = undefined;
   #tooLate = (): void => {};
   #ready = false;
+  #retiring = false;
   #gone = false;
   #settledCount = 0;
   #lastError = '';
@@ -118,10 +123,21 @@ export class PoolWorker {
     return phase !== Phase.Settling && this.#read(Progress.Settled) === this.#settledCount;
   }
 
+  /** Has it tear down and end by itself, at the latest after `timeoutMs`; resolves when it is gone. It must hold nothing. */
+  async retire(timeoutMs: number): Promise<void> {
+    if (this.#gone) return;
+    this.#retiring = true;
+    this.#thread.postMessage({ kind: 'end' } satisfies End);
+    const timer = setTimeout(() => this.end(), timeoutMs);
+    await this.#closing.promise;
+    clearTimeout(timer);
+  }
+
   /** Ends the thread. Nothing is heard from it any more. */
   end(): void {
     this.#gone = true;
     this.#thread.terminate();
+    this.#closing.resolve();
   }
 
   /** Takes out what it was running when it ended: undefined where it stood between two runs. */
@@ -152,6 +168,7 @@ export class PoolWorker {
         return;
       case 'loaded':
         this.#ready = true;
+        this.places = new Map(note.handlers.map(({ name }, place) => [name, place]));
         return this.#loaded.resolve(note);
       case 'outcomes':
         this.#settledCount = (this.#settledCount + note.durationsMs.length) | 0;
@@ -167,6 +184,8 @@ export class PoolWorker {
   #closed({ code }: CloseEvent): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.#closing.resolve();
+    if (this.#retiring) return;
     const detail = this.#lastError === '' ? `it ended with exit code ${code}` : this.#lastError;
     if (this.#ready) this.#listener.ended(this, detail);
     else this.#loaded.resolve({ kind: 'lost', file: this.#loading, detail });

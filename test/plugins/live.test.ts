@@ -28,9 +28,11 @@ class Watched {
   readonly first: Version;
   readonly events: PluginEvent[] = [];
   readonly #came: { version: Version; changed: readonly string[] }[] = [];
+  readonly folder: string;
   #wanted: (() => void) | undefined = undefined;
 
-  constructor(readonly folder: string) {
+  constructor(folder: string) {
+    this.folder = folder;
     opened.push(this);
     this.live = new LiveFolder(
       { folder, copies: this.copies, store: undefined },
