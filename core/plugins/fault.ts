@@ -11,6 +11,7 @@ export const faultKinds = [
   'worker-lost', // it ended its worker
   'store', // what it wrote could not be committed
   'stray', // something that a handler left behind threw when no run could be blamed
+  'no-handler', // a stored command whose plugin is gone
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -28,11 +29,28 @@ export interface Fault {
   /** The plugin's file, from the plugins folder on, and the line: `contacts/accept.ts:14`. */
   readonly at: string | undefined;
   readonly stack: string | undefined;
+  /** Whether trying again could help. */
+  readonly retry: boolean;
+}
+
+/** Whether a fault of this kind may pass: what does not fit the schema will not fit it later. */
+function mayPass(kind: FaultKind): boolean {
+  return kind !== 'load' && kind !== 'input' && kind !== 'no-handler';
 }
 
 /** Something the runtime itself says of a run, where nothing was thrown. */
 export function fault(kind: FaultKind, detail: string, at?: string): Fault {
-  return { kind, detail, at, stack: undefined };
+  return { kind, detail, at, stack: undefined, retry: mayPass(kind) };
+}
+
+/** Also where it was thrown by another copy of the SDK. */
+function forbidsRetry(thrown: unknown): boolean {
+  let error = thrown;
+  for (let depth = 0; error instanceof Error && depth < 10; depth++) {
+    if (error.name === 'NonRetryableError') return true;
+    error = error.cause;
+  }
+  return false;
 }
 
 /** Describes what was thrown. */
@@ -43,7 +61,14 @@ export function describeThrown(kind: FaultKind, thrown: unknown, roots: Roots): 
   const detail = thrown.message === '' ? thrown.name : thrown.message;
   const stack = withoutRuntime(thrown.stack ?? '', roots);
   const at = positionOf(thrown, roots) ?? placeIn(stack, roots);
-  return { kind, detail: withoutRoots(detail, roots), at, stack: withoutRoots(stack, roots) };
+  const retry = mayPass(kind) && !forbidsRetry(thrown);
+  return {
+    kind,
+    detail: withoutRoots(detail, roots),
+    at,
+    stack: withoutRoots(stack, roots),
+    retry,
+  };
 }
 
 /** A path as it is shown: from the plugins folder on where it lies in it. */

@@ -45,14 +45,33 @@ export interface PoolOptions {
   readonly queuedBytes: number;
 }
 
-/** What the pool needs of the broker. */
+/** What the pool needs of whoever brings the commands: the broker of this process, or a connection to one. */
 export interface PoolHost {
   now(): Millis;
   /** Takes a message of a plugin; tells why where it does not. */
   sent(message: Message): string | undefined;
   declares(topic: TopicName): boolean;
-  /** A stored command is done with. */
-  handled(number: MessageNumber): void;
+  /** Whether whoever published a command may have a response on the topic that it named. */
+  mayReply(publisher: Publisher, topic: TopicName): boolean;
+  /** Whether nothing can be stored now: what runs of stored commands sent waits until then. */
+  storageFails(): boolean;
+  /**
+   * `handler`, or with undefined each of them, is done with a stored command. `Pool.stored` tells when
+   * that lasts: as soon as it was given the position that this returns; 0 where nothing is kept.
+   */
+  handled(number: MessageNumber, handler: string | undefined): Position;
+  /** It failed so many times, and will be tried again. */
+  tried(number: MessageNumber, handler: string, attempts: number): void;
+  /** It is given up. `handled` is told in the same turn. */
+  buried(letter: DeadLetter): void;
+  /** A command from within. */
+  enqueue(command: Message, only: string | undefined): void;
+  /**
+   * Reads stored commands behind `after` from disk, in order: at most `limit` of them and about so many
+   * bytes, one whatever its size. `Pool.fetched` brings them. Undefined where there is no disk: then
+   * the host itself bounds what it dispatches.
+   */
+  readonly fetch: ((after: MessageNumber, limit: number, bytes: number) => void) | undefined;
   report(event: PluginEvent): void;
 }
 
