@@ -1,8 +1,8 @@
 /** Imports plugin files into a worker, with `bellhop` at hand for them. */
 import { readFileSync } from 'node:fs';
 import { type Handler, isHandler } from './definition.ts';
-import { describeThrown, type Fault, shownPath } from './fault.ts';
-import { defineHandler } from './handler.ts';
+import { describeThrown, type Fault, type Roots, shownPath } from './fault.ts';
+import * as sdk from './handler.ts';
 import type { PluginFile } from './loader.ts';
 
 /** Makes `import … from 'bellhop'` find the SDK of this very program, wherever the plugin lies. */
@@ -10,18 +10,18 @@ export function provideSdk(): void {
   Bun.plugin({
     name: 'bellhop',
     setup(build) {
-      build.module('bellhop', () => ({ exports: { defineHandler }, loader: 'object' }));
+      build.module('bellhop', () => ({ exports: { ...sdk }, loader: 'object' }));
     },
   });
 }
 
 /** The handlers in a file's default export: one, a list, or none where it has no default export. Rejects with a `LoadProblem`. */
-export async function importHandlers(file: PluginFile, root: string): Promise<readonly Handler[]> {
+export async function importHandlers(file: PluginFile, roots: Roots): Promise<readonly Handler[]> {
   let module: { readonly default?: unknown };
   try {
     module = await import(file.path);
   } catch (error) {
-    throw new LoadProblem(located(describeThrown('load', error, root), error, file, root));
+    throw new LoadProblem(located(describeThrown('load', error, roots), error, file, roots));
   }
   const exported = module.default;
   if (exported === undefined) return [];
@@ -30,7 +30,7 @@ export async function importHandlers(file: PluginFile, root: string): Promise<re
   throw new LoadProblem({
     kind: 'load',
     detail: 'its default export must be what defineHandler returns, or a list of that',
-    at: placeOf(file.path, /export\s+default|module\.exports/, root),
+    at: placeOf(file.path, /export\s+default|module\.exports/, roots),
     stack: undefined,
   });
 }
@@ -45,17 +45,17 @@ export class LoadProblem extends Error {
 }
 
 /** An import that leads nowhere has no line of its own: it is looked for. */
-function located(fault: Fault, error: unknown, file: PluginFile, root: string): Fault {
+function located(fault: Fault, error: unknown, file: PluginFile, roots: Roots): Fault {
   if (fault.at !== undefined) return fault;
   const { specifier, referrer } = error as { specifier?: string; referrer?: string };
   const wanted = specifier ?? /^Export named '(.+?)'/.exec(fault.detail)?.[1];
   const pattern = new RegExp(`\\bimport\\b.*${RegExp.escape(wanted ?? '')}|\\brequire\\(`);
-  return { ...fault, at: placeOf(referrer || file.path, pattern, root), stack: undefined };
+  return { ...fault, at: placeOf(referrer || file.path, pattern, roots), stack: undefined };
 }
 
 /** The file and the first line that `pattern` is found on; the file alone where it is not. */
-function placeOf(path: string, pattern: RegExp, root: string): string {
-  const shown = shownPath(path, root);
+function placeOf(path: string, pattern: RegExp, roots: Roots): string {
+  const shown = shownPath(path, roots);
   try {
     const index = readFileSync(path, 'utf8')
       .split('\n')
