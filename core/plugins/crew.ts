@@ -27,7 +27,8 @@ const LONGEST_LINGER_MS = 60_000;
 /** How long a migration waits for the right to write. */
 const MIGRATION_PATIENCE_MS = 30_000;
 
-export interface CrewOptions extends Omit<Load, 'kind' | 'progress' | 'roots' | 'files'> {
+export interface CrewOptions
+  extends Omit<Load, 'kind' | 'progress' | 'source' | 'files' | 'worker'> {
   /** The plugins folder. One that is not there is an empty one. */
   readonly folder: string;
   /** Where copies of it are made; nobody else may use it. */
@@ -76,6 +77,8 @@ export class Crew {
   #incoming: Version | undefined = undefined;
   #bringing: Version | undefined = undefined;
   readonly #loading = new Set<PoolWorker>();
+  /** Workers so far. */
+  #count = 0;
   #endedInVain = 0;
   #watch: NodeJS.Timeout | undefined = undefined;
   #stopped = false;
@@ -295,7 +298,7 @@ export class Crew {
   ): Promise<{ worker: PoolWorker; outcome: LoadOutcome }> {
     const { folder, copies, watched, workers, loadTimeoutMs, ...load } = this.#options;
     const worker = new PoolWorker(
-      { ...load, files, roots: rootsOf(files, source) },
+      { ...load, files, source, worker: ++this.#count },
       {
         settled: (settled, outcomes) => {
           this.#endedInVain = 0;
@@ -341,9 +344,4 @@ function faultsOf(outcome: LoadOutcome): Loaded['faults'] {
   if (outcome.kind === 'loaded') return outcome.faults;
   const { file, detail } = outcome;
   return file === undefined ? [] : [[file, fault('load', detail, shownPath(file.path, file.root))]];
-}
-
-/** The folders whose paths are shown from there on. */
-function rootsOf(files: readonly PluginFile[], source: string): readonly string[] {
-  return [...new Set([...files.map(({ root }) => root), source])];
 }

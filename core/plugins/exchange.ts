@@ -16,6 +16,8 @@ export interface Load {
   readonly kind: 'load';
   /** Each with the folder that it lies in. */
   readonly files: readonly PluginFile[];
+  /** The plugins folder that those are copies of, in which packages lie; empty where there is none. Its paths are shown as theirs are. */
+  readonly source: string;
   readonly storePath: string;
   readonly separator: Separator;
   /** For handlers that say nothing else. */

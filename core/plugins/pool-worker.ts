@@ -2,7 +2,6 @@
 import { pack, transferOf } from './batch.ts';
 import type { Waiting } from './command-queue.ts';
 import {
-  type End,
   type FromWorker,
   type Load,
   type Loaded,
@@ -10,6 +9,7 @@ import {
   type Outcomes,
   Phase,
   Progress,
+  type Retire,
   type Stray,
 } from './exchange.ts';
 import type { PluginFile } from './loader.ts';
@@ -127,7 +127,7 @@ export class PoolWorker {
   async retire(timeoutMs: number): Promise<void> {
     if (this.#gone) return;
     this.#retiring = true;
-    this.#thread.postMessage({ kind: 'end' } satisfies End);
+    this.#thread.postMessage({ kind: 'retire' } satisfies Retire);
     const timer = setTimeout(() => this.end(), timeoutMs);
     await this.#closing.promise;
     clearTimeout(timer);
@@ -173,6 +173,8 @@ export class PoolWorker {
       case 'outcomes':
         this.#settledCount = (this.#settledCount + note.durationsMs.length) | 0;
         return this.#listener.settled(this, note);
+      case 'retired':
+        return this.end();
       case 'log':
       case 'stray':
         return this.#listener.said(note);
