@@ -1,7 +1,7 @@
 /** Imports plugin files into a worker, with `bellhop` at hand for them. */
 import { readFileSync } from 'node:fs';
 import { type Handler, isHandler } from './definition.ts';
-import { describeThrown, type Fault, type Roots, shownPath } from './fault.ts';
+import { describeThrown, type Fault, fault, type Roots, shownPath } from './fault.ts';
 import * as sdk from './handler.ts';
 import type { PluginFile } from './loader.ts';
 
@@ -27,12 +27,9 @@ export async function importHandlers(file: PluginFile, roots: Roots): Promise<re
   if (exported === undefined) return [];
   const handlers = Array.isArray(exported) ? exported : [exported];
   if (handlers.every(isHandler)) return handlers;
-  throw new LoadProblem({
-    kind: 'load',
-    detail: 'its default export must be what defineHandler returns, or a list of that',
-    at: placeOf(file.path, /export\s+default|module\.exports/, roots),
-    stack: undefined,
-  });
+  const detail = 'its default export must be what defineHandler returns, or a list of that';
+  const at = placeOf(file.path, /export\s+default|module\.exports/, roots);
+  throw new LoadProblem(fault('load', detail, at));
 }
 
 export class LoadProblem extends Error {
