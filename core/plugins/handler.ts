@@ -29,36 +29,23 @@ export type { Handler } from './definition.ts';
 export { NonRetryableError } from './fault.ts';
 export type { Issue, StandardSchema, Validation } from './standard-schema.ts';
 
-/** What `input` is: what the schema makes of the payload, else what decoding does. */
+/** What `input` is: that of the schedule or hook, else what the schema makes of the payload, else what decoding does. */
 export type InputOf<
   Schema extends StandardSchema | undefined,
   D extends Decode | undefined,
-> = Schema extends StandardSchema ? OutputOf<Schema> : Decoded<D>;
+  On extends Hook | undefined = undefined,
+  Time extends Schedule | undefined = undefined,
+> = Time extends Schedule
+  ? Scheduled
+  : On extends 'undelivered'
+    ? Undelivered
+    : On extends Hook
+      ? Presence
+      : Schema extends StandardSchema
+        ? OutputOf<Schema>
+        : Decoded<D>;
 
 type Decoded<D> = [D] extends ['text'] ? string : [D] extends ['bytes'] ? Uint8Array : unknown;
-
-/** What has a handler run: commands of devices. */
-interface CommandHandler<
-  Schema extends StandardSchema | undefined,
-  D extends Decode | undefined,
-  Secret extends string,
-  Resources,
-> extends Common<InputOf<Schema, D>, Secret, Resources> {
-  /**
-   * How the payload is read. If not given, an MQTT 5 Content Type decides (JSON, CBOR, `text/…`,
-   * `application/octet-stream`), and without one it is JSON. An empty payload is undefined as JSON.
-   */
-  readonly decode?: D;
-  /** Checks the input and gives it its type: any Standard Schema. */
-  readonly input?: Schema;
-  /** Sends what `run` returns, unless it is undefined, to the user on `<user>_<reply>`, where the command names no Response Topic. */
-  readonly reply?: string;
-}
-
-/** One topic or several; a Topic Filter may have wildcards from its second level on. */
-type Topics =
-  | { readonly topic: string; readonly topics?: undefined }
-  | { readonly topics: readonly string[]; readonly topic?: undefined };
 
 /** A time table: a cron expression, or one with its time zone. */
 export type Schedule =
@@ -74,6 +61,9 @@ export type Schedule =
 
 export type HookEvent = 'connect' | 'disconnect' | 'undelivered';
 
+/** What `on` may be: `undelivered` stands alone, since its input is another. */
+export type Hook = 'undelivered' | 'connect' | 'disconnect' | readonly ('connect' | 'disconnect')[];
+
 export interface Retry {
   /** How often a command is tried in all, 1 to 100; 5 if not given. */
   readonly attempts?: number;
@@ -83,13 +73,35 @@ export interface Retry {
   readonly longestDelayMs?: number;
 }
 
-/** What all handlers have. */
-interface Common<Input, Secret extends string, Resources> {
+/**
+ * What a handler has beside its trigger. Types are inferred from top to bottom: write `secrets` and
+ * `setup` above `run`.
+ */
+export interface HandlerParts<
+  Schema extends StandardSchema | undefined,
+  D extends Decode | undefined,
+  On extends Hook | undefined,
+  Time extends Schedule | undefined,
+  Secret extends string,
+  Resources,
+> {
+  /** Has it run when a device connects or disconnects, or when a message finds none of its user's devices connected. */
+  readonly on?: On;
+  /** Has it run at these times. */
+  readonly schedule?: Time;
   /**
-   * Carries it out. What it writes to the store and what it sends take effect together when it is
-   * over, or not at all if it throws or rejects.
+   * How the payload is read. If not given, an MQTT 5 Content Type decides (JSON, CBOR, `text/…`,
+   * `application/octet-stream`), and without one it is JSON. An empty payload is undefined as JSON.
    */
-  run(context: Context<Input, Secret, Resources>): unknown;
+  readonly decode?: D;
+  /** Checks the input and gives it its type: any Standard Schema. */
+  readonly input?: Schema;
+  /** Names in the environment that it needs; a plugin whose secrets are missing does not load. */
+  readonly secrets?: readonly Secret[];
+  /** Run once in each worker, before its first run; what it returns, or resolves to, is `resources`. */
+  setup?(context: SetupContext<Secret>): Resources | PromiseLike<Resources>;
+  /** Run before a worker ends in good order. */
+  teardown?(resources: Resources): unknown;
   /** How long a run may take; `HANDLER_TIMEOUT_MS` if not given. */
   readonly timeoutMs?: number;
   /** Most runs at a time, over all workers; as many as there is room for if not given. */
@@ -101,42 +113,36 @@ interface Common<Input, Secret extends string, Resources> {
   readonly order?: 'user';
   /** Tries a run that failed again; false for never. */
   readonly retry?: Retry | false;
-  /** Names in the environment that it needs; a plugin whose secrets are missing does not load. */
-  readonly secrets?: readonly Secret[];
-  /** Run once in each worker, before its first run; what it returns, or resolves to, is `resources`. */
-  setup?(context: SetupContext<Secret>): Resources | Promise<Resources>;
-  /** Run before a worker ends in good order. */
-  teardown?(resources: Resources): unknown;
+  /**
+   * Carries it out. What it writes to the store and what it sends take effect together when it is
+   * over, or not at all if it throws or rejects.
+   */
+  run(context: Context<InputOf<Schema, D, On, Time>, Secret, Resources>): unknown;
 }
 
-export type HandlerDefinition<
-  Schema extends StandardSchema | undefined,
-  D extends Decode | undefined,
-  Secret extends string,
-  Resources,
-> =
-  | (Topics &
-      CommandHandler<Schema, D, Secret, Resources> & {
-        readonly schedule?: undefined;
-        readonly on?: undefined;
-      })
-  | (Common<Scheduled, Secret, Resources> &
-      NoTopics & {
-        readonly schedule: Schedule;
-        readonly on?: undefined;
-      })
-  | (Common<Presence, Secret, Resources> &
-      NoTopics & {
-        readonly on: 'connect' | 'disconnect' | readonly ('connect' | 'disconnect')[];
-        readonly schedule?: undefined;
-      })
-  | (Common<Undelivered, Secret, Resources> &
-      NoTopics & {
-        readonly on: 'undelivered';
-        readonly schedule?: undefined;
-      });
+/** What has a handler run: exactly one of `topic`, `topics`, `schedule` and `on`. */
+export type HandlerTrigger =
+  | ({
+      /** The command that it carries out; a Topic Filter may have wildcards from its second level on. */
+      readonly topic: string;
+      readonly topics?: undefined;
+    } & CommandTrigger)
+  | ({
+      /** As `topic`, where there are several. */
+      readonly topics: readonly string[];
+      readonly topic?: undefined;
+    } & CommandTrigger)
+  | ({ readonly schedule: Schedule; readonly on?: undefined } & NoCommand)
+  | ({ readonly on: Hook; readonly schedule?: undefined } & NoCommand);
 
-interface NoTopics {
+interface CommandTrigger {
+  /** Sends what `run` returns, unless it is undefined, to the user on `<user>_<reply>`, where the command names no Response Topic. */
+  readonly reply?: string;
+  readonly schedule?: undefined;
+  readonly on?: undefined;
+}
+
+interface NoCommand {
   readonly topic?: undefined;
   readonly topics?: undefined;
   readonly input?: undefined;
@@ -148,8 +154,10 @@ interface NoTopics {
 export function defineHandler<
   Schema extends StandardSchema | undefined = undefined,
   const D extends Decode | undefined = undefined,
+  const On extends Hook | undefined = undefined,
+  const Time extends Schedule | undefined = undefined,
   const Secret extends string = never,
   Resources = undefined,
->(definition: HandlerDefinition<Schema, D, Secret, Resources>): Handler {
+>(definition: HandlerParts<Schema, D, On, Time, Secret, Resources> & HandlerTrigger): Handler {
   return readDefinition(definition);
 }
