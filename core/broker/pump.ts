@@ -83,10 +83,14 @@ export function fetchMore(state: State, session: ClientSession): void {
 export function fetched(state: State, result: FetchedDeliveries, now: Millis): void {
   const session = state.sessionsByNumber.get(result.session);
   if (session === undefined) return;
+  if (session.staleFetches > 0) {
+    // The client came and went meanwhile: a later read brings what counts.
+    session.staleFetches--;
+    return;
+  }
   session.fetches--;
   const rights = session.link?.rights;
-  // The client came and went meanwhile: a later read brings what counts.
-  if (session.fetches > 0 || rights === undefined) return;
+  if (rights === undefined) return;
   let bytes = 0;
   let late = 0;
   let lateBytes = 0;

@@ -90,6 +90,8 @@ export function attach(
   session.expirySeconds = expirySeconds;
   session.expiresAtMs = Number.POSITIVE_INFINITY;
   session.fetchedTo = 0;
+  session.staleFetches += session.fetches;
+  session.fetches = 0;
   keepSession(state, session);
   cancelEnd(state, session);
   connection.session = session;

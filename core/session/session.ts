@@ -66,8 +66,10 @@ export class Session<Link> {
   readonly inbound = new Inbound();
   readonly outbound: Outbound<Delivery<Link>>;
   readonly queue: Queue<Delivery<Link>>;
-  /** Reads from disk that are under way: only what the last of them brings counts. */
+  /** Reads from disk that are under way for this connection: 0 or 1. */
   fetches = 0;
+  /** Those for connections before it, whose answers come first and count for nothing. */
+  staleFetches = 0;
   /** The last delivery of all when the tail was asked for: what is later went to it since. */
   askedAt = 0;
   /** The last delivery that was read from disk for this connection. */

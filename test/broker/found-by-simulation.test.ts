@@ -138,3 +138,24 @@ test('what comes while a stored tail is read, and drop-oldest has emptied it, is
   expect(harness.broker.counters.publishSent).toBe(1);
   expect(harness.broker.counters.queuedMessages).toBe(0);
 });
+
+test('[MQTT-4.4.0-1] what was in flight is sent again to a client that is back before a read for its last connection', () => {
+  const harness = new Harness({ durable: true });
+  const kept = { cleanStart: false, sessionExpiryInterval: NEVER, receiveMaximum: 256 };
+  const first = harness.connected('c', kept);
+  first.subscribe('room');
+  first.lose();
+  const publisher = harness.connected('p');
+  // As many as are read from the disk at once and fill the window, and one more.
+  const sent = Array.from({ length: 257 }, (_, index) => String(index));
+  for (const payload of sent) publisher.publish('room', payload, { qos: 1 });
+  const second = harness.connected('c', kept);
+  expect(second.pending).toBe(256);
+  harness.holdStorage = true;
+  second.complete(second.next('publish')); // what is behind the others is asked for
+  second.lose();
+  const third = harness.connected('c', kept);
+  harness.store();
+  expect(third.pending).toBe(256);
+  expect(third.texts()).toEqual(sent.slice(1));
+});
