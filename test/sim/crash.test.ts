@@ -1,7 +1,8 @@
 /**
  * Crashes, simulated: the broker dies at any step, with all that its disk had not yet made durable;
  * the batch under way is lost or just made. Disks are slow, fill up and recover; connections break.
- * Whatever was acknowledged must arrive, QoS 2 once, and in order.
+ * Whatever was acknowledged must arrive, QoS 2 once, and in order; a command must be carried out
+ * once by each of its handlers, or end as a dead letter.
  *
  *     SIM_RUNS=100000 bun test test/sim/crash.test.ts     # more seeds
  *     SIM_SEED=17 SIM_RUNS=1 bun test …                  # one of them
@@ -11,14 +12,16 @@ import { type Broker, createBroker } from '../../core/broker/broker.ts';
 import { defaultLimits } from '../../core/broker/limits.ts';
 import type { ConnectionId, Outbox } from '../../core/broker/outbox.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
+import type { TopicFilter } from '../../core/mqtt/topic.ts';
 import { RememberingClient } from '../../scripts/crash/remembering-client.ts';
 import { FakeStorage } from '../store/fake-storage.ts';
 import { Ledger } from '../store/ledger.ts';
+import { COMMANDS, CrashPlugins } from './crash-plugins.ts';
 import { Random } from './random.ts';
 
 const runs = Number(process.env.SIM_RUNS ?? 10_000);
 const firstSeed = Number(process.env.SIM_SEED ?? 1);
-const STEPS = 160;
+const STEPS = 240;
 const WINDOW = 4;
 
 /** One client and its network, which holds bytes both ways until they are moved on. */
@@ -51,6 +54,7 @@ class CrashSimulation {
   /** By receiver and topic, what came, in order of arrival. */
   readonly #got = new Map<string, number[]>();
   readonly #kept = new Track();
+  readonly plugins: CrashPlugins;
   #verdicts: ConnectionId[] = [];
   readonly failures: string[] = [];
   /** For the report: how much happened. */
@@ -65,6 +69,7 @@ class CrashSimulation {
   constructor(seed: number) {
     this.#random = new Random(seed);
     this.#diskFails = seed % 2 === 0;
+    this.plugins = new CrashPlugins(this.#random, this.failures);
     [this.#broker, this.#storage] = this.#boot();
     for (const [name, version] of [
       ['receiver-a', 5],
@@ -73,6 +78,7 @@ class CrashSimulation {
       const { client } = this.#station(name, version, [
         { topicFilter: 'q1/#', qos: 1 },
         { topicFilter: 'q2/#', qos: 2 },
+        { topicFilter: 'out', qos: 2 },
       ]);
       client.onReady = () => void this.#ready.add(name);
     }
@@ -80,10 +86,11 @@ class CrashSimulation {
       ['one', 5, 1],
       ['two', 4, 2],
       ['three', 5, 2],
+      ['commander', 5, 2],
     ] as const) {
       const station = this.#station(name, version, []);
       this.#publishers.push(station);
-      const topic = `q${qos}/${name}`;
+      const topic = name === 'commander' ? 'command/x' : `q${qos}/${name}`;
       const track = new Track();
       this.#tracks.set(topic, track);
       station.client.onRoom = () => {
@@ -111,7 +118,9 @@ class CrashSimulation {
     version: 4 | 5,
     subscriptions: { topicFilter: string; qos: 0 | 1 | 2 }[],
     received: (topic: string, payload: string, qos: number) => void = (topic, payload, qos) =>
-      this.#receive(name, topic, Number(payload), qos),
+      topic === 'out'
+        ? this.plugins.received(name, payload)
+        : this.#receive(name, topic, Number(payload), qos),
   ): Station {
     const client = new RememberingClient({
       clientIdentifier: name,
@@ -142,7 +151,10 @@ class CrashSimulation {
   #boot(): [Broker, FakeStorage] {
     const storage = new FakeStorage(
       {
-        stored: (count) => this.#broker.stored(count, this.#now),
+        stored: (count) => {
+          this.#broker.stored(count, this.#now);
+          this.plugins.stored(count);
+        },
         fetched: (found) => this.#broker.fetched(found, this.#now),
         status: (status) => {
           const failure = status.ok
@@ -163,7 +175,10 @@ class CrashSimulation {
       startedAt: this.#now,
       durable: true,
     });
+    this.plugins.boot(storage);
+    broker.handles([COMMANDS as TopicFilter], this.#now);
     broker.restore(storage.snapshot(), this.#now);
+    this.plugins.booted();
     return [broker, storage];
   }
 
@@ -183,7 +198,7 @@ class CrashSimulation {
       pause: () => {},
       resume: () => {},
       verify: (connection) => this.#verdicts.push(connection),
-      handle: () => {},
+      handle: (...command) => this.plugins.handle(...command),
       keep: (change) => storage.keep(change),
       fetch: (...wanted) => storage.fetch(...wanted),
       forward: () => {},
@@ -261,7 +276,17 @@ class CrashSimulation {
     const station = random.pick(this.#stations);
     this.#now += random.below(50);
     switch (
-      random.weighted({ move: 40, deliver: 30, disk: 25, verdict: 12, lose: 3, crash: 3, fail: 1 })
+      random.weighted({
+        move: 40,
+        deliver: 30,
+        disk: 25,
+        verdict: 12,
+        work: 10,
+        letters: 5,
+        lose: 3,
+        crash: 3,
+        fail: 1,
+      })
     ) {
       case 'move':
         if (station.connection === undefined) this.#connect(station);
@@ -274,6 +299,13 @@ class CrashSimulation {
         return void this.#storage.step();
       case 'verdict':
         return this.#verdict();
+      case 'work':
+        this.plugins.work(this.#broker, this.#now);
+        return this.#storage.post();
+      case 'letters':
+        if (random.chance(0.2)) this.plugins.giveUpUnstored(this.#broker, this.#now);
+        else this.plugins.clear(this.#broker, this.#now);
+        return this.#storage.post();
       case 'lose':
         if (station.connection === undefined) return;
         this.#broker.lost(station.connection, this.#now);
@@ -292,6 +324,7 @@ class CrashSimulation {
     this.#storage.heal();
     for (let round = 0; round < 2_000; round++) {
       let busy = this.#storage.step();
+      if (!this.#publishing) busy ||= this.plugins.work(this.#broker, this.#now, true);
       this.#storage.post();
       while (this.#verdicts.length > 0) this.#verdict();
       for (const station of this.#stations) {
@@ -330,6 +363,7 @@ class CrashSimulation {
     }
     for (const receiver of ['receiver-a', 'receiver-b']) {
       for (const [topic, { acknowledged }] of this.#tracks) {
+        if (topic === 'command/x') continue;
         const got = new Set(this.#got.get(`${receiver} ${topic}`));
         for (const number of acknowledged) {
           if (got.has(number)) continue;
@@ -337,6 +371,8 @@ class CrashSimulation {
         }
       }
     }
+    const { acknowledged } = this.#tracks.get('command/x') as Track;
+    this.plugins.check(acknowledged, ['receiver-a', 'receiver-b']);
     const atLeast = Math.max(0, ...this.#kept.acknowledged);
     if ((this.#looked ?? 0) < atLeast) {
       this.failures.push(`the retained value is ${this.#looked}, but ${atLeast} was acknowledged`);
@@ -346,11 +382,20 @@ class CrashSimulation {
 
 test('what was acknowledged survives a crash at any step, once and in order', () => {
   let crashes = 0;
+  let restored = 0;
+  let replays = 0;
   for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
     const simulation = new CrashSimulation(seed);
     expect([seed, simulation.run()]).toEqual([seed, []]);
     crashes += simulation.crashes;
+    restored += simulation.plugins.restored;
+    replays += simulation.plugins.replays;
   }
-  console.log(`simulated seeds ${firstSeed} to ${firstSeed + runs - 1}: ${crashes} crashes`);
+  console.log(
+    `simulated seeds ${firstSeed} to ${firstSeed + runs - 1}: ${crashes} crashes, ${restored} commands restored, ${replays} letters replayed`,
+  );
   expect(crashes).toBeGreaterThan(runs);
+  if (runs < 1_000) return; // by chance there may be none
+  expect(restored).toBeGreaterThan(runs / 4);
+  expect(replays).toBeGreaterThan(runs / 20);
 }, 600_000);

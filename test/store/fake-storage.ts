@@ -33,6 +33,15 @@ export class FakeStorage implements Storage {
     this.#disk = disk;
   }
 
+  /** How many changes were kept. */
+  get position(): number {
+    return this.#position;
+  }
+
+  get failing(): boolean {
+    return this.#failing;
+  }
+
   get disk(): Ledger {
     return this.#disk;
   }
