@@ -20,7 +20,9 @@ export async function importHandlers(file: PluginFile, roots: Roots): Promise<re
   let module: { readonly default?: unknown };
   try {
     module = await import(file.path);
-  } catch (error) {
+  } catch (thrown) {
+    // A file with several mistakes is told by the first.
+    const error = thrown instanceof AggregateError ? (thrown.errors[0] ?? thrown) : thrown;
     throw new LoadProblem(located(describeThrown('load', error, roots), error, file, roots));
   }
   const exported = module.default;
