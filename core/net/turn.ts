@@ -201,14 +201,20 @@ export class Turn implements Outbox {
     this.#guarded((now) => this.broker.buried(letter, now));
   }
 
-  /** Returns what `Broker.letterDropped` does; throws where that failed. */
+  /** A command from within. */
+  enqueue(command: Message, only: string | undefined): void {
+    this.#guarded((now) => this.broker.enqueue(command, only, now));
+  }
+
+  /** Returns what `Broker.letterDropped` does; throws where that fails. */
   letterDropped(letter: LetterNumber): Position {
     return this.broker.letterDropped(letter, this.#begin());
   }
 
-  /** A command from within. */
-  enqueue(command: Message, only: string | undefined): void {
-    this.#guarded((now) => this.broker.enqueue(command, only, now));
+  /** In place of a dead letter there is a command for `handler` alone, as one change. */
+  replayed(letter: LetterNumber, command: Message, handler: string): Position {
+    this.broker.enqueue(command, handler, this.#begin());
+    return this.letterDropped(letter);
   }
 
   /** Ends every connection in good order; `empty` tells when the last is gone. */

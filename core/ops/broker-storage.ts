@@ -19,19 +19,20 @@ export interface BrokerStorage {
   problem(): string | undefined;
   /** How many dead letters there are, and what was dropped of them. */
   readonly counters: StorageCounters;
-  /**
-   * Gives `turn` what was stored before, and from then on what comes of storing; `listener` hears of
-   * it behind the broker.
-   */
-  attach(turn: Turn, listener?: StorageListener): void;
+  /** Gives `turn` what was stored before, and from then on what comes of storing. */
+  attach(turn: Turn): void;
+  /** `listener` hears what comes of storing, behind the broker. */
+  listen(listener: StorageListener): void;
 }
 
 /** Who else is to know what is on disk. */
 export interface StorageListener {
   /** The first `count` changes are on disk: `Position`s up to that are. */
   stored(count: number): void;
+  /** Nothing can be stored for now. */
+  storageFailed?(problem: string): void;
   /** Storing goes on again. */
-  storageBack(): void;
+  storageBack?(): void;
 }
 
 /** Throws a `StartError` where the broker's file cannot be used. */
@@ -42,16 +43,18 @@ export async function openBrokerStorage(
   lifecycle: Lifecycle,
 ): Promise<BrokerStorage> {
   let turn: Turn | undefined;
-  let listener: StorageListener | undefined;
+  const listeners: StorageListener[] = [];
   let problem: string | undefined;
   const status = (now: StorageStatus): void => {
     const before = problem;
     problem = now.ok ? undefined : now.reason;
     turn?.storageStatus(now.ok ? undefined : failureOf(now));
-    if (!now.ok) log.error('nothing can be stored', { reason: now.code, detail: now.reason });
-    else if (before !== undefined) {
+    if (!now.ok) {
+      log.error('nothing can be stored', { reason: now.code, detail: now.reason });
+      for (const listener of listeners) listener.storageFailed?.(now.reason);
+    } else if (before !== undefined) {
       log.info('what waited is stored again');
-      listener?.storageBack();
+      for (const listener of listeners) listener.storageBack?.();
     }
   };
   const open = () =>
@@ -61,7 +64,7 @@ export async function openBrokerStorage(
       letters: { letters: config.deadLetters, bytes: config.deadLetterBytes },
       stored: (count) => {
         turn?.stored(count);
-        listener?.stored(count);
+        for (const listener of listeners) listener.stored(count);
       },
       fetched: (found) => turn?.fetched(found),
       status,
@@ -78,9 +81,9 @@ export async function openBrokerStorage(
     storage,
     counters: storage.counters,
     problem: () => problem,
-    attach(given, hearing) {
+    listen: (listener) => void listeners.push(listener),
+    attach(given) {
       turn = given;
-      listener = hearing;
       restore(given, snapshot);
     },
   };

@@ -33,27 +33,11 @@ export interface LetterSummary {
   readonly payloadBytes: number;
 }
 
-/** Which letters are meant. */
-export interface LetterRange {
-  /** Undefined: of all handlers. */
-  readonly handler: string | undefined;
-  /** Behind this number, up to that one. */
-  readonly after: LetterNumber;
-  readonly last: LetterNumber;
-}
-
-export const allLetters: LetterRange = {
-  handler: undefined,
-  after: 0,
-  last: Number.MAX_SAFE_INTEGER,
-};
-
 const columns = `dead_letter.number as number, dead_letter.message as message, handler,
   died_at_ms as diedAtMs, attempts, kind, detail, at, stack, invocation, topic, head,
   length(payload) as payloadBytes`;
 const from = 'from dead_letter join message on message.number = dead_letter.message';
-const inRange = `dead_letter.number > $after and dead_letter.number <= $last
-  and ($handler is null or handler = $handler)`;
+const ofHandler = '($handler is null or handler = $handler)';
 
 interface Row {
   readonly number: LetterNumber;
@@ -107,10 +91,17 @@ export class DeadLetters {
     }
   }
 
-  /** The newest first, at most `limit`. */
-  list(range: LetterRange, limit: number): LetterSummary[] {
-    const sql = `select ${columns} ${from} where ${inRange} order by dead_letter.number desc limit $limit`;
-    return this.#rows(sql, { ...bindingsOf(range), $limit: limit }).map(summaryOf);
+  /** The newest first, at most `limit`; those of `handler`, or with undefined of all. */
+  list(handler: string | undefined, limit: number): LetterSummary[] {
+    const sql = `select ${columns} ${from} where ${ofHandler} order by dead_letter.number desc limit $limit`;
+    return this.#rows(sql, { $handler: handler ?? null, $limit: limit }).map(summaryOf);
+  }
+
+  /** In order. */
+  numbers(handler: string | undefined): LetterNumber[] {
+    const sql = `select number from dead_letter where ${ofHandler} order by number`;
+    const rows = this.#select<{ number: number }>(sql, { $handler: handler ?? null });
+    return rows.map(({ number }) => number);
   }
 
   get(number: LetterNumber): StoredLetter | undefined {
@@ -118,31 +109,12 @@ export class DeadLetters {
     return this.#rows(sql, { $number: number }).map(letterOf)[0];
   }
 
-  /** In order: at most `limit` of them and about `bytes` bytes, one whatever its size. */
-  piece(range: LetterRange, limit: number, bytes: number): StoredLetter[] {
-    const sql = `select ${columns} ${from} where ${inRange} order by dead_letter.number limit $limit`;
-    const piece: StoredLetter[] = [];
-    let size = 0;
-    for (const row of this.#rows(sql, { ...bindingsOf(range), $limit: limit })) {
-      size += row.payloadBytes;
-      if (piece.length > 0 && size > bytes) break;
-      const letter = this.get(row.number);
-      if (letter !== undefined) piece.push(letter);
-    }
-    return piece;
-  }
-
   /** How many there are of each handler. */
-  count(range: LetterRange): Map<string, number> {
-    const sql = `select handler, count(*) as count from dead_letter where ${inRange} group by handler`;
-    const rows = this.#select<{ handler: string; count: number }>(sql, bindingsOf(range));
+  count(): Map<string, number> {
+    const sql =
+      'select handler, count(*) as count from dead_letter group by handler order by handler';
+    const rows = this.#select<{ handler: string; count: number }>(sql, {});
     return new Map(rows.map(({ handler, count }) => [handler, count]));
-  }
-
-  /** The largest number; 0 where there are none. */
-  get last(): LetterNumber {
-    const sql = 'select coalesce(max(number), 0) as last from dead_letter';
-    return this.#select<{ last: number }>(sql, {})[0]?.last ?? 0;
   }
 
   #rows(sql: string, bindings: Bindings): Row[] {
@@ -166,10 +138,6 @@ function hasLetters(database: Database, path: string): boolean {
     throw new StorageRefused(`${path} was written by a newer Bellhop; use that one`);
   }
   return version >= LETTERS_SINCE;
-}
-
-function bindingsOf({ handler, after, last }: LetterRange): Bindings {
-  return { $handler: handler ?? null, $after: after, $last: last };
 }
 
 function summaryOf(row: Row): LetterSummary {

@@ -1,6 +1,6 @@
 /** A storage with what it told, as the shared suite and the tests of failures use it. */
 import type { Change, FetchedDeliveries, Snapshot } from '../../core/broker/changes.ts';
-import { allLetters, DeadLetters, type StoredLetter } from '../../core/store/dead-letters.ts';
+import { DeadLetters, type StoredLetter } from '../../core/store/dead-letters.ts';
 import type { FileStorage } from '../../core/store/file-storage.ts';
 import type { StorageStatus } from '../../core/store/problem.ts';
 import { openStorage, type Storage, type StorageOptions } from '../../core/store/storage.ts';
@@ -145,7 +145,9 @@ export class FileBench extends Bench {
   }
 
   letters(): StoredLetter[] {
-    return DeadLetters.read(this.#options.folder, (found) => found.piece(allLetters, 1e6, 1e9));
+    return DeadLetters.read(this.#options.folder, (found) =>
+      found.numbers(undefined).map((number) => found.get(number) as StoredLetter),
+    );
   }
 
   async dispose(): Promise<void> {

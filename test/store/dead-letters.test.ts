@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Change } from '../../core/broker/changes.ts';
 import { letterSize } from '../../core/store/batch.ts';
-import { allLetters, DeadLetters } from '../../core/store/dead-letters.ts';
+import { DeadLetters } from '../../core/store/dead-letters.ts';
 import type { LetterBounds } from '../../core/store/letter-box.ts';
 import { StorageRefused } from '../../core/store/problem.ts';
 import { FileBench } from './bench.ts';
@@ -101,7 +101,7 @@ test('letters are listed the newest first, by handler and up to a limit, without
   bench.keep(...letter(1), ...letter(3, { handler: 'b', at: undefined }), ...letter(5));
   await bench.settle();
   const list = (handler: string | undefined, limit: number) =>
-    DeadLetters.read(folder, (letters) => letters.list({ ...allLetters, handler }, limit));
+    DeadLetters.read(folder, (letters) => letters.list(handler, limit));
   expect(list(undefined, 10).map(({ number }) => number)).toEqual([6, 4, 2]);
   expect(list(undefined, 2).map(({ number }) => number)).toEqual([6, 4]);
   expect(list('contacts/accept', 10).map(({ number }) => number)).toEqual([6, 2]);
@@ -122,36 +122,19 @@ test('letters are listed the newest first, by handler and up to a limit, without
     },
   ]);
   const counted = DeadLetters.read(folder, (letters) => [
-    letters.last,
-    Object.fromEntries(letters.count(allLetters)),
+    letters.numbers(undefined),
+    letters.numbers('b'),
+    Object.fromEntries(letters.count()),
+    letters.get(5),
+    letters.get(4)?.content,
   ]);
-  expect(counted).toEqual([6, { b: 1, 'contacts/accept': 2 }]);
-  await bench.dispose();
-});
-
-test('letters are read in pieces of a count and of bytes, one whatever its size', async () => {
-  const bench = await open();
-  for (const number of [1, 3, 5, 7]) {
-    bench.keep(message(number, new Uint8Array(1_000)), dead(number + 1, number));
-  }
-  await bench.settle();
-  const piece = (after: number, last: number, limit: number, bytes: number) =>
-    DeadLetters.read(folder, (letters) =>
-      letters
-        .piece({ handler: undefined, after, last }, limit, bytes)
-        .map((each) => [each.number, each.content.payload.length]),
-    );
-  expect(piece(0, 99, 3, 1e9)).toEqual([2, 4, 6].map((number) => [number, 1_000]));
-  expect(piece(4, 6, 3, 1e9)).toEqual([[6, 1_000]]);
-  expect(piece(0, 99, 9, 2_000)).toEqual([2, 4].map((number) => [number, 1_000]));
-  expect(piece(0, 99, 9, 1)).toEqual([[2, 1_000]]);
-  expect(piece(8, 99, 9, 1e9)).toEqual([]);
+  expect(counted).toEqual([[2, 4, 6], [4], { b: 1, 'contacts/accept': 2 }, undefined, content]);
   await bench.dispose();
 });
 
 test('a file that is missing, another program’s, newer or damaged is refused with its name', async () => {
   const path = join(folder, 'broker.sqlite');
-  const read = () => DeadLetters.read(folder, (letters) => letters.last);
+  const read = () => DeadLetters.read(folder, (letters) => letters.count());
   expect(read).toThrow(
     new StorageRefused(`${path} does not exist: no broker has kept anything in this DATA_DIR`),
   );
