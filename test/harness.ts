@@ -243,7 +243,8 @@ export class Harness {
       return client;
     };
     return {
-      send: (to, bytes) => clientOf(to).take(bytes),
+      send: (to, bytes, start = 0, end = bytes.length) =>
+        clientOf(to).take(bytes.subarray(start, end)),
       share: (to, bytes) => clientOf(to).take(bytes),
       close: (connection) => {
         clientOf(connection).closed = true;

@@ -3,13 +3,14 @@
  * but this connection.
  */
 import { compileRights, type Identity, type Rights } from '../auth/rights.ts';
-import { decode, peekProtocolVersion } from '../mqtt/codec.ts';
+import { decode, decodeOther, decodeView, isPublish, peekProtocolVersion } from '../mqtt/codec.ts';
 import { Framer } from '../mqtt/framing.ts';
 import type {
   Connect,
   Disconnect,
   Packet,
   ProtocolVersion,
+  Publish,
   Publisher,
   QoS,
 } from '../mqtt/packet.ts';
@@ -157,7 +158,12 @@ export class Connection implements Due {
       this.state.counters.packetsReceived++;
       this.lastPacketMs = now;
       if (this.phase === 'open') {
-        this.handle(decode(framer.bytes, framer.start, framer.end, this.protocolVersion), now);
+        const { bytes, start, end } = framer;
+        if (isPublish(bytes, start)) {
+          publish(this.state, this, decodeView(bytes, start, end, this.protocolVersion), now);
+        } else {
+          this.handle(decodeOther(bytes, start, end, this.protocolVersion), now);
+        }
       } else {
         this.introduce(now);
       }
@@ -169,10 +175,8 @@ export class Connection implements Due {
     return this.phase === 'open' || this.phase === 'fresh' || this.phase === 'authenticating';
   }
 
-  private handle(packet: Packet, now: Millis): void {
+  private handle(packet: Exclude<Packet, Publish>, now: Millis): void {
     switch (packet.type) {
-      case 'publish':
-        return publish(this.state, this, packet, now);
       case 'puback':
       case 'pubcomp':
         return concluded(this.state, this, packet, now);
@@ -234,7 +238,7 @@ export class Connection implements Due {
       this.protocolVersion = spoken >= 5 ? 5 : spoken === 3 ? 3 : 4;
       this.introduced = true;
     }
-    const packet = decode(bytes, start, end, this.protocolVersion);
+    const packet = decodeOther(bytes, start, end, this.protocolVersion);
     if (packet.type !== 'connect') return;
     this.protocolVersion = packet.protocolVersion;
     beginConnect(this.state, this, packet, now);

@@ -14,8 +14,8 @@ export type Millis = number;
 export type ConnectionId = number;
 
 export interface Outbox {
-  /** Bytes for the connection's socket. Copied before it returns: the caller reuses them. */
-  send(to: ConnectionId, bytes: Uint8Array): void;
+  /** Bytes for the connection's socket, those from `start` to `end` where that is said. Copied before it returns: the caller reuses them. */
+  send(to: ConnectionId, bytes: Uint8Array, start?: number, end?: number): void;
   /** The same for bytes that never change again, such as a payload that goes to many: kept, not copied. */
   share(to: ConnectionId, bytes: Uint8Array): void;
   /** Flush what was sent, then close. `lost` does not follow. */

@@ -6,10 +6,8 @@ import { encode, publishHeadLength } from '../mqtt/codec.ts';
 import type { Connect, Packet, Publish, QoS } from '../mqtt/packet.ts';
 import type { Connection } from './connection.ts';
 import type { Millis } from './outbox.ts';
+import { SHARED_FROM } from './publication.ts';
 import { pump } from './pump.ts';
-
-/** PUBLISH frames from this size on are shared with the outbox rather than copied into it, in bytes. */
-const SHARED_FROM = 2_048;
 
 export class Outflow {
   readonly #connection: Connection;
@@ -70,6 +68,14 @@ export class Outflow {
       state.outbox.send(id, frame.subarray(0, head));
       state.outbox.share(id, frame.subarray(head));
     }
+  }
+
+  /** Sends a PUBLISH that lies in `bytes` from `start` to `end`, and may be patched as soon as this returns. */
+  writePart(bytes: Uint8Array, start: number, end: number): void {
+    const { id, state } = this.#connection;
+    state.counters.publishSent++;
+    this.#wrote(end - start);
+    state.outbox.send(id, bytes, start, end);
   }
 
   #wrote(length: number): void {

@@ -5,7 +5,8 @@
  */
 
 import { TOKEN_TOPIC } from '../auth/rights.ts';
-import type { Acknowledgement, Publish } from '../mqtt/packet.ts';
+import type { Acknowledgement } from '../mqtt/packet.ts';
+import type { PublishView } from '../mqtt/publish.ts';
 import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import { parseTopicName } from '../mqtt/topic.ts';
 import { checkTopic, isUtf8 } from './bounds.ts';
@@ -20,12 +21,17 @@ import { submit } from './route.ts';
 import type { State } from './state.ts';
 
 /** A PUBLISH came from a client. */
-export function publish(state: State, connection: Connection, packet: Publish, now: Millis): void {
+export function publish(
+  state: State,
+  connection: Connection,
+  packet: PublishView,
+  now: Millis,
+): void {
   const { session, rights, publisher } = connection;
   if (session === undefined || rights === undefined) return;
   const { qos, packetIdentifier } = packet;
   state.counters.publishReceived++;
-  state.counters.publishBytesReceived += packet.payload.length;
+  state.counters.publishBytesReceived += packet.end - packet.payloadAt;
   const topic = connection.aliases.resolve(packet);
   if (connection.version5) checkForm(packet, connection.retainAvailable);
   if (qos > 0) {
@@ -69,16 +75,14 @@ export function publish(state: State, connection: Connection, packet: Publish, n
     return refusePublish(state, connection, packet, ReasonCode.NotAuthorized, undefined, now);
   }
   const interval = packet.messageExpiryInterval;
-  const publication = new Publication(
+  const publication = Publication.received(
+    packet,
     topic,
-    packet.payload,
-    qos,
     packet.retain && rights.mayRetain,
     withoutStamps(properties),
     interval === undefined ? Number.POSITIVE_INFINITY : now + interval * 1_000,
     publisher,
     reach,
-    false,
   );
   const { ledger } = state;
   const before = ledger.kept;
@@ -117,7 +121,7 @@ const unknownFailure: StorageFailure = {
 };
 
 /** What 5.0 forbids a client to put into a PUBLISH, beyond its form. [MQTT-3.3.4-6] [MQTT-3.3.2-14] */
-function checkForm(packet: Publish, retainAvailable: boolean): void {
+function checkForm(packet: PublishView, retainAvailable: boolean): void {
   if (packet.retain && !retainAvailable && packet.topic !== TOKEN_TOPIC) {
     throw new ProtocolViolation(
       ReasonCode.RetainNotSupported,
@@ -147,7 +151,7 @@ function checkForm(packet: Publish, retainAvailable: boolean): void {
 function refusePublish(
   state: State,
   connection: Connection,
-  packet: Publish,
+  packet: PublishView,
   reasonCode: ReasonCode,
   detail: string | undefined,
   now: Millis,

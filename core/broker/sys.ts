@@ -35,6 +35,8 @@ export class SysTicker implements Due {
       topic,
       payload,
       0,
+      payload.length,
+      0,
       true,
       undefined,
       Number.POSITIVE_INFINITY,

@@ -6,7 +6,13 @@ import { patchPacketIdentifier } from '../mqtt/codec.ts';
 import type { PacketIdentifier, QoS } from '../mqtt/packet.ts';
 import type { Connection } from './connection.ts';
 import type { Millis } from './outbox.ts';
-import { type Form, type Publication, RETAIN_BIT, STAMPED_BIT } from './publication.ts';
+import {
+  type Form,
+  NUMBERED_BIT,
+  type Publication,
+  RETAIN_BIT,
+  STAMPED_BIT,
+} from './publication.ts';
 
 const DUP_FLAG = 0x08;
 
@@ -21,12 +27,19 @@ export function transmit(
   dup: boolean,
   now: Millis,
 ): boolean {
-  const form = formFor(connection, publication) | qos | (retain ? RETAIN_BIT : 0);
+  const form = formFor(connection, publication, qos) | qos | (retain ? RETAIN_BIT : 0);
   const ids = connection.version5 ? subscriptionIdentifiers : undefined;
-  const frame =
-    ids !== undefined || connection.aliases.outboundMaximum > 0
-      ? encodeAlone(connection, publication, form, ids, now)
-      : publication.frame(form, now);
+  const alone = ids !== undefined || connection.aliases.outboundMaximum > 0;
+  if (
+    !alone &&
+    publication.receivedSize <= connection.maximumPacketSize &&
+    publication.sendOn(connection.out, form, identifier, dup)
+  ) {
+    return true;
+  }
+  const frame = alone
+    ? encodeAlone(connection, publication, form, ids, now)
+    : publication.frame(form, now);
   if (frame.length > connection.maximumPacketSize) return false;
   if (qos > 0) patchPacketIdentifier(frame, identifier);
   if (dup) frame[0] = (frame[0] as number) | DUP_FLAG;
@@ -35,11 +48,17 @@ export function transmit(
   return true;
 }
 
-/** A handler needs no stamp on what its own user said by a handler: there is nobody else to tell apart. */
-function formFor(connection: Connection, publication: Publication): Form {
-  const { publisher } = publication;
+/**
+ * A handler needs no stamp on what its own user said by a handler: there is nobody else to tell apart.
+ * It is told the number of what is stored and may come again, so that it can tell a repetition.
+ */
+function formFor(connection: Connection, publication: Publication, qos: QoS): Form {
+  const { form } = connection;
+  if ((form & STAMPED_BIT) === 0) return form;
+  const { publisher, number } = publication;
   const own = !publisher.device && publisher.user === connection.publisher.user;
-  return own ? connection.form & ~STAMPED_BIT : connection.form;
+  const stamped = own ? form & ~STAMPED_BIT : form;
+  return qos > 0 && number !== 0 ? stamped | NUMBERED_BIT : stamped;
 }
 
 /** A frame for this connection alone, under a Topic Alias where one is set or can be. [MQTT-3.1.2-26] */

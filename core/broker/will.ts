@@ -89,6 +89,8 @@ export class WillMessage implements Due {
       const publication = new Publication(
         topic,
         this.payload,
+        0,
+        this.payload.length,
         this.qos,
         this.retain && rights.mayRetain,
         this.properties,

@@ -34,6 +34,7 @@ import type {
   Disconnect,
   Packet,
   ProtocolVersion,
+  Publish,
   QoS,
   RetainHandling,
   Subscribe,
@@ -46,8 +47,10 @@ import {
   decodePublish,
   encodePublish,
   messagePropertiesOf,
+  type PublishView,
   patchPacketIdentifier,
   publishHeadLength,
+  readPublish,
 } from './publish.ts';
 import { malformed, Reader } from './reader.ts';
 import { ReasonCode, reasonOfReturnCode } from './reason-code.ts';
@@ -65,8 +68,8 @@ export { encodeAcknowledgement, patchPacketIdentifier, peekProtocolVersion, publ
 
 /** A Session Expiry Interval that never comes: what Clean Session 0 means in 5.0. */
 const NEVER = 0xffffffff;
-const pingreq: Packet = { type: 'pingreq' };
-const pingresp: Packet = { type: 'pingresp' };
+const pingreq: Exclude<Packet, Publish> = { type: 'pingreq' };
+const pingresp: Exclude<Packet, Publish> = { type: 'pingresp' };
 const reader = new Reader();
 
 /**
@@ -82,10 +85,20 @@ export function decode(
   end: number,
   version: ProtocolVersion,
 ): Packet {
+  if (!isPublish(bytes, start)) return decodeOther(bytes, start, end, version);
+  return decodePublish(bytes, start, variableHeaderStart(bytes, start, end, version), end, version);
+}
+
+/** As `decode`, for a packet that is no PUBLISH. */
+export function decodeOther(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  version: ProtocolVersion,
+): Exclude<Packet, Publish> {
   const position = variableHeaderStart(bytes, start, end, version);
   const first = bytes[start] as number;
   const type = first >> 4;
-  if (type === 3) return decodePublish(first, bytes, position, end, version);
   checkFlags(first, version);
   switch (type) {
     case 4:
@@ -105,12 +118,30 @@ export function decode(
   }
 }
 
+/** Whether the packet that begins at `start` is a PUBLISH, which `decodeView` reads. */
+export function isPublish(bytes: Uint8Array, start: number): boolean {
+  return (bytes[start] as number) >> 4 === 3;
+}
+
+/**
+ * As `decode`, for a PUBLISH: what comes back is the same object each time, good until the next is
+ * read, and nothing is made for it. Throws a ProtocolViolation and nothing else.
+ */
+export function decodeView(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  version: ProtocolVersion,
+): PublishView {
+  return readPublish(bytes, start, variableHeaderStart(bytes, start, end, version), end, version);
+}
+
 function emptyPacket(
-  packet: Packet,
+  packet: Exclude<Packet, Publish>,
   position: number,
   end: number,
   version: ProtocolVersion,
-): Packet {
+): Exclude<Packet, Publish> {
   if (position === end) return packet;
   throw malformed(version, '', '', `${packet.type.toUpperCase()} has something in it`);
 }
@@ -130,7 +161,7 @@ function decodeRare(
   frame: Buffer,
   position: number,
   version: ProtocolVersion,
-): Packet {
+): Exclude<Packet, Publish> {
   reader.reset(frame, position, frame.length, version);
   switch (type) {
     case 1:
@@ -154,24 +185,46 @@ function decodeRare(
   }
 }
 
+/** A parser of mqtt-packet for each protocol version, made anew after one has failed: making one costs more than reading with it. */
+const parsers = new Map<ProtocolVersion, mqttPacket.Parser>();
+let parsed: mqttPacket.Packet | undefined;
+let failure = '';
+
+function parserFor(version: ProtocolVersion): mqttPacket.Parser {
+  let parser = parsers.get(version);
+  if (parser === undefined) {
+    parser = mqttPacket.parser({ protocolVersion: version });
+    parser.on('packet', (packet) => {
+      parsed = packet;
+    });
+    parser.on('error', (error) => {
+      failure = String(error);
+    });
+    parsers.set(version, parser);
+  }
+  return parser;
+}
+
 /** What mqtt-packet reads in one packet that is known to be sound. Nothing of one stays for the next. */
 function parse<C extends mqttPacket.PacketCmd>(
   command: C,
   frame: Buffer,
   version: ProtocolVersion,
 ): Extract<mqttPacket.Packet, { cmd: C }> {
-  let parsed: mqttPacket.Packet | undefined;
-  let failure = `mqtt-packet finds no ${command}`;
-  const parser = mqttPacket.parser({ protocolVersion: version });
-  parser.on('packet', (packet) => {
-    parsed = packet;
-  });
-  parser.on('error', (error) => {
-    failure = String(error);
-  });
-  parser.parse(frame);
-  if (parsed?.cmd === command) return parsed as Extract<mqttPacket.Packet, { cmd: C }>;
-  throw malformed(version, '', '', failure);
+  parsed = undefined;
+  failure = '';
+  let left = 1;
+  try {
+    left = parserFor(version).parse(frame);
+  } finally {
+    if (left !== 0 || failure !== '') parsers.delete(version);
+  }
+  const found = parsed as mqttPacket.Packet | undefined;
+  parsed = undefined;
+  if (failure === '' && found?.cmd === command) {
+    return found as Extract<mqttPacket.Packet, { cmd: C }>;
+  }
+  throw malformed(version, '', '', failure || `mqtt-packet finds no ${command}`);
 }
 
 /**
@@ -301,7 +354,18 @@ function decodeUnsubscribe(frame: Buffer, version: ProtocolVersion): Unsubscribe
   };
 }
 
+/** What most clients say: nothing but that they leave. [MQTT-3.14.2-1] */
+const plainDisconnect: Disconnect = {
+  type: 'disconnect',
+  reasonCode: ReasonCode.Success,
+  sessionExpiryInterval: undefined,
+  reasonString: undefined,
+  userProperties: undefined,
+  serverReference: undefined,
+};
+
 function decodeDisconnect(frame: Buffer, version: ProtocolVersion): Disconnect {
+  if (reader.done) return plainDisconnect;
   const found = checkDisconnect(reader);
   const { reasonCode } = parse('disconnect', frame, version);
   return {

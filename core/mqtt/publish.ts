@@ -3,6 +3,7 @@
  * million, and mqtt-packet would lose the order of its User Properties. A test holds this reading
  * against that of mqtt-packet.
  */
+import { copyBytes } from './bytes.ts';
 import { readTopic, stringSize, writeString } from './encoded-string.ts';
 import type {
   MessageProperties,
@@ -19,29 +20,35 @@ const PUBLISH = 0x30;
 const reader = new Reader();
 const section = new Writer();
 
-/** The same field order each time, so that every PUBLISH is an object of one shape. */
-function publishOf(
-  flags: number,
-  topic: string,
-  packetIdentifier: PacketIdentifier,
-  found: Properties | undefined,
-  payload: Uint8Array,
-): Publish {
-  const qos = ((flags >> 1) & 3) as QoS;
-  return {
-    type: 'publish',
-    dup: (flags & 8) !== 0 && qos > 0,
-    qos,
-    retain: (flags & 1) !== 0,
-    topic,
-    packetIdentifier,
-    topicAlias: found?.topicAlias,
-    messageExpiryInterval: found?.messageExpiryInterval,
-    subscriptionIdentifiers: found?.subscriptionIdentifiers,
-    properties: found === undefined ? undefined : messagePropertiesOf(found),
-    payload,
-  };
+/**
+ * A PUBLISH where it lies in the bytes that came. `readPublish` fills one and the same again and
+ * again: who wants something of it for longer copies it.
+ */
+export class PublishView implements Publish {
+  readonly type = 'publish';
+  dup = false;
+  qos: QoS = 0;
+  retain = false;
+  topic = '';
+  packetIdentifier: PacketIdentifier = 0;
+  topicAlias: number | undefined = undefined;
+  messageExpiryInterval: number | undefined = undefined;
+  subscriptionIdentifiers: readonly number[] | undefined = undefined;
+  properties: MessageProperties | undefined = undefined;
+  version: ProtocolVersion = 4;
+  bytes: Uint8Array = new Uint8Array(0);
+  /** Where the fixed header is, the Packet Identifier if there is one, and the payload up to `end`. */
+  start = 0;
+  packetIdentifierAt = 0;
+  payloadAt = 0;
+  end = 0;
+
+  get payload(): Uint8Array {
+    return this.bytes.subarray(this.payloadAt, this.end);
+  }
 }
+
+const view = new PublishView();
 
 /** Those that a server passes on; undefined where there is none of them. */
 export function messagePropertiesOf(found: Properties): MessageProperties | undefined {
@@ -59,18 +66,51 @@ export function messagePropertiesOf(found: Properties): MessageProperties | unde
   return { payloadFormatIndicator, contentType, responseTopic, correlationData, userProperties };
 }
 
-/**
- * Reads the PUBLISH whose first byte is `first`, and whose Variable Header begins at `position`. The
- * payload points into `bytes`. Whether the Topic Name may be published to is not asked here.
- */
+/** The PUBLISH in `bytes` from `start` to `end`, as an object of its own, whose payload points into `bytes`. */
 export function decodePublish(
-  first: number,
   bytes: Uint8Array,
+  start: number,
   position: number,
   end: number,
   version: ProtocolVersion,
 ): Publish {
-  const qos = (first >> 1) & 3;
+  const { type, dup, qos, retain, topic, packetIdentifier, topicAlias, ...more } = readPublish(
+    bytes,
+    start,
+    position,
+    end,
+    version,
+  );
+  const { messageExpiryInterval, subscriptionIdentifiers, properties } = more;
+  return {
+    type,
+    dup,
+    qos,
+    retain,
+    topic,
+    packetIdentifier,
+    topicAlias,
+    messageExpiryInterval,
+    subscriptionIdentifiers,
+    properties,
+    payload: view.payload,
+  };
+}
+
+/**
+ * Reads the PUBLISH in `bytes` from `start` to `end`, whose Variable Header begins at `position`. What
+ * comes back is good until the next one is read. Whether the Topic Name may be published to is not
+ * asked here.
+ */
+export function readPublish(
+  bytes: Uint8Array,
+  start: number,
+  position: number,
+  end: number,
+  version: ProtocolVersion,
+): PublishView {
+  const first = bytes[start] as number;
+  const qos = ((first >> 1) & 3) as QoS | 3;
   if (qos === 3) {
     throw malformed(version, 'MQTT-3.3.1-4', 'MQTT3-3.3.1-4', 'PUBLISH has both QoS bits set');
   }
@@ -84,6 +124,7 @@ export function decodePublish(
   }
   const topic = readTopic(bytes, at, topicEnd, version);
   at = topicEnd;
+  view.packetIdentifierAt = at;
   let packetIdentifier = 0;
   if (qos > 0) {
     if (at + 2 > end) throw malformed(version, '', '', 'PUBLISH ends within its Packet Identifier');
@@ -107,7 +148,21 @@ export function decodePublish(
     const detail = 'PUBLISH has neither a Topic Name nor a Topic Alias';
     throw protocolError(version, 'MQTT-4.7.3-1', 'MQTT3-4.7.3-1', detail);
   }
-  return publishOf(first, topic, packetIdentifier, found, bytes.subarray(at, end));
+  view.dup = (first & 8) !== 0 && qos > 0;
+  view.qos = qos;
+  view.retain = (first & 1) !== 0;
+  view.topic = topic;
+  view.packetIdentifier = packetIdentifier;
+  view.topicAlias = found?.topicAlias;
+  view.messageExpiryInterval = found?.messageExpiryInterval;
+  view.subscriptionIdentifiers = found?.subscriptionIdentifiers;
+  view.properties = found === undefined ? undefined : messagePropertiesOf(found);
+  view.version = version;
+  view.bytes = bytes;
+  view.start = start;
+  view.payloadAt = at;
+  view.end = end;
+  return view;
 }
 
 /** Writes `packet` into a frame of just its size. For 3.x its properties and Topic Alias are left out. */
@@ -120,7 +175,7 @@ export function encodePublish(packet: Publish, version: ProtocolVersion): Uint8A
     writeSection(packet);
     size += lengthSize(section.length) + section.length;
   }
-  const frame = Buffer.allocUnsafe(1 + lengthSize(size) + size);
+  const frame = newFrame(1 + lengthSize(size) + size);
   frame[0] = PUBLISH | (packet.dup ? 8 : 0) | (qos << 1) | (packet.retain ? 1 : 0);
   let at = writeString(frame, writeLength(frame, 1, size), topic, topicSize);
   if (qos > 0) {
@@ -134,8 +189,15 @@ export function encodePublish(packet: Publish, version: ProtocolVersion): Uint8A
       at += section.length;
     }
   }
-  frame.set(payload, at);
+  copyBytes(payload, 0, payload.length, frame, at);
   return frame;
+}
+
+/** Up to here a plain array costs half of what an uninitialised Buffer does. */
+const SMALL_FRAME_BYTES = 1_024;
+
+function newFrame(size: number): Uint8Array {
+  return size <= SMALL_FRAME_BYTES ? new Uint8Array(size) : Buffer.allocUnsafeSlow(size);
 }
 
 function writeSection(packet: Publish): void {

@@ -3,6 +3,8 @@
  * and after they are connections, and how busy the loop is.
  */
 
+import { Histogram } from '../broker/histogram.ts';
+
 /** Why a socket never became a connection. */
 export const socketRefusals = [
   'tls-handshake', // failed, or broken off
@@ -46,24 +48,4 @@ export function newNetCounters(): NetCounters {
     certificateReloadFailures: 0,
     turnSeconds: new Histogram([0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]),
   };
-}
-
-/** Counts observations in buckets, each with an upper bound. */
-export class Histogram {
-  readonly bounds: readonly number[];
-  /** By bucket, not cumulated; one more than there are bounds. */
-  readonly counts: number[];
-  sum = 0;
-
-  constructor(bounds: readonly number[]) {
-    this.bounds = bounds;
-    this.counts = new Array<number>(bounds.length + 1).fill(0);
-  }
-
-  observe(value: number): void {
-    let bucket = 0;
-    while (bucket < this.bounds.length && value > (this.bounds[bucket] as number)) bucket++;
-    this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
-    this.sum += value;
-  }
 }

@@ -6,6 +6,7 @@
  * that wait cost no more per byte than 64 do.
  */
 import type { ConnectionId } from '../broker/outbox.ts';
+import { copyBytes, copyOfBytes } from '../mqtt/bytes.ts';
 import { type BufferPool, LARGE_BUFFER_BYTES } from './buffer-pool.ts';
 
 /** What a transport offers; a `Bun.listen` socket is one as it stands. */
@@ -66,11 +67,11 @@ export class Link {
     this.#pool = pool;
   }
 
-  /** Queues a copy of `bytes`. */
-  copy(bytes: Uint8Array): void {
+  /** Queues a copy of `bytes` from `start` to `end`. */
+  copy(bytes: Uint8Array, start = 0, end = bytes.length): void {
     if (this.#single !== undefined) this.#unfoldSingle(this.#single);
-    this.#append(bytes);
-    this.waiting += bytes.length;
+    this.#append(bytes, start, end);
+    this.waiting += end - start;
   }
 
   /** Queues `bytes`, which must never change again. */
@@ -81,7 +82,7 @@ export class Link {
       if (bytes.length >= (this.#blocked ? BLOCKED_REFERENCE_BYTES : REFERENCE_BYTES)) {
         this.#sealBuffer();
         this.#pushChunk(bytes);
-      } else this.#append(bytes);
+      } else this.#append(bytes, 0, bytes.length);
     }
     this.waiting += bytes.length;
   }
@@ -108,25 +109,26 @@ export class Link {
     this.waiting = 0;
   }
 
-  #append(bytes: Uint8Array): void {
+  #append(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
     let buffer = this.#buffer;
-    if (buffer !== undefined && this.#bufferEnd + bytes.length > buffer.length)
-      buffer = this.#makeRoom(buffer, bytes.length);
+    if (buffer !== undefined && this.#bufferEnd + length > buffer.length)
+      buffer = this.#makeRoom(buffer, length);
     if (buffer === undefined) {
-      if (bytes.length > LARGE_BUFFER_BYTES) return this.#pushChunk(new Uint8Array(bytes));
-      buffer = this.#buffer = this.#pool.take(bytes.length);
+      if (length > LARGE_BUFFER_BYTES) return this.#pushChunk(copyOfBytes(bytes, start, end));
+      buffer = this.#buffer = this.#pool.take(length);
       this.#bufferStart = this.#bufferEnd = 0;
     }
-    buffer.set(bytes, this.#bufferEnd);
-    this.#bufferEnd += bytes.length;
+    copyBytes(bytes, start, end, buffer, this.#bufferEnd);
+    this.#bufferEnd += length;
   }
 
   /** A buffer that holds what `buffer` does and has room for `bytes` more; undefined where a new one is to be begun. */
   #makeRoom(buffer: Uint8Array, bytes: number): Uint8Array | undefined {
     const held = this.#bufferEnd - this.#bufferStart;
     if (buffer.length < LARGE_BUFFER_BYTES && held + bytes <= LARGE_BUFFER_BYTES) {
-      const larger = this.#pool.take(LARGE_BUFFER_BYTES);
-      larger.set(buffer.subarray(this.#bufferStart, this.#bufferEnd));
+      const larger = this.#pool.take(Math.max(held + bytes, buffer.length + 1));
+      copyBytes(buffer, this.#bufferStart, this.#bufferEnd, larger, 0);
       this.#releaseBuffer();
       this.#bufferStart = 0;
       this.#bufferEnd = held;
@@ -141,7 +143,7 @@ export class Link {
   #unfoldSingle(single: Uint8Array): void {
     this.#single = undefined;
     if (single.length >= REFERENCE_BYTES) this.#pushChunk(single);
-    else this.#append(single);
+    else this.#append(single, 0, single.length);
   }
 
   /** Puts what the buffer holds at the end of the chunks. */

@@ -51,12 +51,12 @@ export class Sockets {
     return this.#lingering.size;
   }
 
-  /** Sends a copy of `bytes`. */
-  send(to: ConnectionId, bytes: Uint8Array): void {
+  /** Sends a copy of `bytes` from `start` to `end`. */
+  send(to: ConnectionId, bytes: Uint8Array, start: number, end: number): void {
     const link = this.open(to);
     if (link === undefined) return;
-    link.copy(bytes);
-    this.#sent(link, bytes.length);
+    link.copy(bytes, start, end);
+    this.#sent(link, end - start);
   }
 
   /** Sends `bytes`, which must never change again. */

@@ -246,8 +246,8 @@ export class Turn implements Outbox {
 
   // What the broker notes down: the Outbox.
 
-  send(to: ConnectionId, bytes: Uint8Array): void {
-    this.#sockets.send(to, bytes);
+  send(to: ConnectionId, bytes: Uint8Array, start = 0, end = bytes.length): void {
+    this.#sockets.send(to, bytes, start, end);
   }
 
   share(to: ConnectionId, bytes: Uint8Array): void {

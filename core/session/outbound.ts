@@ -14,9 +14,16 @@ export interface Inflight<D> {
 
 const MAXIMUM_IDENTIFIER = 65_535;
 
+/** Places for messages in flight that a session begins with; they double as the window fills. */
+const FIRST_PLACES = 4;
+
 export class Outbound<D> {
-  /** In the order of their first sending, which a Map keeps. [MQTT-4.6.0-1] */
-  #inflight: Map<PacketIdentifier, Inflight<D>> | undefined = undefined;
+  /**
+   * Each under its Packet Identifier, modulo the number of places, which is a power of two: identifiers
+   * go up one by one, so that neighbours in time are neighbours here, and nothing is hashed.
+   */
+  #inflight: (Inflight<D> | undefined)[] | undefined = undefined;
+  #size = 0;
   /** In flight since an earlier connection and not sent again yet, in order. */
   #unsent: Inflight<D>[] = [];
   #lastIdentifier = 0;
@@ -24,7 +31,7 @@ export class Outbound<D> {
 
   /** Messages in flight. */
   get size(): number {
-    return this.#inflight?.size ?? 0;
+    return this.#size;
   }
 
   /** Whether a new message may be sent: the window has room and nothing older waits to be sent again. */
@@ -38,7 +45,7 @@ export class Outbound<D> {
    */
   attach(window: number): void {
     this.#window = Math.min(window, MAXIMUM_IDENTIFIER);
-    this.#unsent = this.#inflight === undefined ? [] : [...this.#inflight.values()];
+    this.#unsent = this.entries();
   }
 
   /** The connection ended. */
@@ -67,42 +74,44 @@ export class Outbound<D> {
    */
   begin(delivery: D): PacketIdentifier | undefined {
     if (!this.open) return undefined;
-    this.#inflight ??= new Map();
     let identifier = this.#lastIdentifier;
     do identifier = identifier === MAXIMUM_IDENTIFIER ? 1 : identifier + 1;
-    while (this.#inflight.has(identifier));
+    while (this.get(identifier) !== undefined);
     this.#lastIdentifier = identifier;
-    this.#inflight.set(identifier, {
-      packetIdentifier: identifier,
-      delivery,
-      released: false,
-    });
+    this.#put({ packetIdentifier: identifier, delivery, released: false });
     return identifier;
   }
 
   /** Takes back a message that was in flight before a restart or while the client was away, in order. */
   restore(packetIdentifier: PacketIdentifier, delivery: D, released: boolean): void {
-    this.#inflight ??= new Map();
     const entry = { packetIdentifier, delivery, released };
-    this.#inflight.set(packetIdentifier, entry);
+    this.#put(entry);
+    // Those that come next go on behind it.
+    this.#lastIdentifier = packetIdentifier;
     this.#unsent.push(entry);
   }
 
   /** Forgets what is in flight: it is on disk. */
   park(): void {
     this.#inflight = undefined;
+    this.#size = 0;
     this.#unsent = [];
   }
 
   get(packetIdentifier: PacketIdentifier): Inflight<D> | undefined {
-    return this.#inflight?.get(packetIdentifier);
+    const places = this.#inflight;
+    if (places === undefined) return undefined;
+    const entry = places[packetIdentifier & (places.length - 1)];
+    return entry?.packetIdentifier === packetIdentifier ? entry : undefined;
   }
 
   /** The message is done with: acknowledged, refused by the client, expired or handed to another. */
   end(packetIdentifier: PacketIdentifier): Inflight<D> | undefined {
-    const entry = this.#inflight?.get(packetIdentifier);
-    if (entry === undefined) return undefined;
-    this.#inflight?.delete(packetIdentifier);
+    const entry = this.get(packetIdentifier);
+    const places = this.#inflight;
+    if (entry === undefined || places === undefined) return undefined;
+    places[packetIdentifier & (places.length - 1)] = undefined;
+    this.#size--;
     if (this.#unsent.length > 0) {
       const index = this.#unsent.indexOf(entry);
       if (index !== -1) this.#unsent.splice(index, 1);
@@ -115,8 +124,31 @@ export class Outbound<D> {
     return this.#unsent.includes(entry);
   }
 
-  /** What is in flight, oldest first. */
+  /** What is in flight, in the order of its first sending: that of the identifiers from the last one round. [MQTT-4.6.0-1] */
   entries(): Inflight<D>[] {
-    return this.#inflight === undefined ? [] : [...this.#inflight.values()];
+    const age = ({ packetIdentifier }: Inflight<D>): number =>
+      (packetIdentifier - this.#lastIdentifier - 1 + MAXIMUM_IDENTIFIER) % MAXIMUM_IDENTIFIER;
+    const entries = (this.#inflight ?? []).filter((entry) => entry !== undefined);
+    return entries.sort((a, b) => age(a) - age(b));
   }
+
+  #put(entry: Inflight<D>): void {
+    this.#inflight ??= emptyPlaces(FIRST_PLACES);
+    let places = this.#inflight;
+    while (places[entry.packetIdentifier & (places.length - 1)] !== undefined) {
+      const more = emptyPlaces<D>(places.length * 2);
+      for (const held of places) {
+        if (held !== undefined) more[held.packetIdentifier & (more.length - 1)] = held;
+      }
+      places = more;
+    }
+    this.#inflight = places;
+    places[entry.packetIdentifier & (places.length - 1)] = entry;
+    this.#size++;
+  }
+}
+
+/** As many as a power of two; with 65,536 no two identifiers share one. */
+function emptyPlaces<D>(count: number): (Inflight<D> | undefined)[] {
+  return new Array<Inflight<D> | undefined>(count).fill(undefined);
 }

@@ -84,14 +84,14 @@ export class NoteTaker implements Outbox {
     return notes;
   }
 
-  send(to: ConnectionId, bytes: Uint8Array): void {
+  send(to: ConnectionId, bytes: Uint8Array, start = 0, end = bytes.length): void {
     const stream = this.#streams.get(to);
     if (stream === undefined || stream.closed) {
       this.#wrong ??= `bytes for connection ${to}, which is over`;
       return;
     }
     const { framer } = stream;
-    framer.push(bytes.slice());
+    framer.push(new Uint8Array(bytes.subarray(start, end)));
     while (framer.next()) {
       const packet = decode(framer.bytes, framer.start, framer.end, stream.version);
       const size = framer.end - framer.start;
