@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'bun:test';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { scanPlugins } from '../../core/plugins/loader.ts';
+import { handlerName, scanPlugins } from '../../core/plugins/loader.ts';
 import { folderOf, removeFolders } from './folder.ts';
 
 afterAll(removeFolders);
@@ -80,4 +80,30 @@ test('the folder itself may be a symlink, or missing', () => {
   expect(scanPlugins(join(folder, 'missing'))).toEqual({ root: undefined, files: [], refused: [] });
   mkdirSync(join(folder, 'none'));
   expect(scanPlugins(join(folder, 'none')).files).toEqual([]);
+});
+
+test('a handler has the name of its file, and no two have the same', () => {
+  const folder = folderOf({
+    'a.js': '',
+    'a.ts': '',
+    'a/index.ts': '',
+    'b/one.ts': '',
+    'b/one.js': '',
+    'b/index/part.ts': '',
+    'c#2.ts': '',
+    'd+.ts': '',
+    'e/index.ts': '',
+    'f.test.ts': '',
+  });
+  const { files, refused } = scanPlugins(folder);
+  expect(files.map((file) => handlerName(file, 0))).toEqual(['a', 'b/one', 'e']);
+  expect(files.map((file) => handlerName(file, 2))).toEqual(['a#3', 'b/one#3', 'e#3']);
+  const names = 'its handlers would have the names of those of';
+  expect(refused.map(({ at, detail }) => `${at}: ${detail}`)).toEqual([
+    `a.ts: ${names} a.js`,
+    `a/index.ts: ${names} a.js`,
+    `b/one.ts: ${names} b/one.js`,
+    'c#2.ts: a plugin has no + or # in its name',
+    'd+.ts: a plugin has no + or # in its name',
+  ]);
 });
