@@ -100,8 +100,8 @@ test('a handler has the name of its file, and no two have the same', () => {
   expect(files.map((file) => handlerName(file, 2))).toEqual(['a#3', 'b/one#3', 'e#3']);
   const names = 'its handlers would have the names of those of';
   expect(refused.map(({ at, detail }) => `${at}: ${detail}`)).toEqual([
-    `a.ts: ${names} a.js`,
-    `a/index.ts: ${names} a.js`,
+    `a.js: ${names} a/index.ts`,
+    `a.ts: ${names} a/index.ts`,
     `b/one.ts: ${names} b/one.js`,
     'c#2.ts: a plugin has no + or # in its name',
     'd+.ts: a plugin has no + or # in its name',
