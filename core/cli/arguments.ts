@@ -32,7 +32,7 @@ export interface Command {
   /** A few sentences for `bellhop help <name>`. */
   readonly about: string;
   readonly options: Options;
-  /** What is given without a name, in order: `['file']`. */
+  /** What is given without a name, in order: `['file']`. A last one with `…` behind it takes all that follow. */
   readonly operands?: readonly string[];
   /** Resolves to the exit code. */
   run(given: Arguments): Promise<number>;
@@ -124,9 +124,9 @@ export function readArguments(
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue;
     if (token.kind === 'positional') {
-      const operand = operands.find((each) => !values.has(each));
+      const operand = operands.find((each) => !values.has(each) || each.endsWith('…'));
       if (operand === undefined) throw new UsageError(`unexpected ${JSON.stringify(token.value)}`);
-      values.set(operand, [token.value]);
+      values.set(operand, [...(values.get(operand) ?? []), token.value]);
       continue;
     }
     const { name, rawName, value } = token;

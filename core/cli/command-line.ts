@@ -17,6 +17,18 @@ export const commands: { readonly [name: string]: Entry } = {
     summary: 'run the broker (what happens without a command)',
     load: async () => (await import('./serve.ts')).serve,
   },
+  init: {
+    summary: 'make a folder a backend: settings, a handler, its test, and types for the editor',
+    load: async () => (await import('./init.ts')).init,
+  },
+  new: {
+    summary: 'add a handler to the plugins folder',
+    load: async () => (await import('./new.ts')).create,
+  },
+  test: {
+    summary: 'run the tests of the plugins folder',
+    load: async () => (await import('./test.ts')).test,
+  },
   token: {
     summary: 'mint a development token',
     load: async () => (await import('./token.ts')).token,
@@ -36,6 +48,10 @@ export const commands: { readonly [name: string]: Entry } = {
   config: {
     summary: 'print every setting, its value and where it came from',
     load: async () => (await import('./config.ts')).config,
+  },
+  dead: {
+    summary: 'list, show, replay and drop commands that a handler gave up',
+    load: async () => (await import('./dead.ts')).dead,
   },
   backup: {
     summary: 'copy what the broker keeps to a file, while it runs or not',

@@ -16,8 +16,10 @@ import type { Pool } from '../plugins/pool.ts';
 import { lockFolder } from '../store/data-folder.ts';
 import { StorageRefused } from '../store/problem.ts';
 import { type BrokerStorage, openBrokerStorage } from './broker-storage.ts';
+import { openControl } from './control.ts';
 import { ensureSecret, openDataFolder } from './data-folder.ts';
 import { needsOwnSecret, verifierOptions } from './identity.ts';
+import { brokerDesk, memoryDesk } from './letter-desk.ts';
 import { type Lifecycle, StartError, within } from './lifecycle.ts';
 import { openListeners } from './listeners.ts';
 import type { Log } from './log.ts';
@@ -72,6 +74,12 @@ export async function openService(
   // Before what was stored comes back, for there may be commands in it.
   pool = await openPlugins(config, turn, log, lifecycle);
   stored?.attach(turn);
+  const handlers = pool;
+  const desk =
+    stored === undefined
+      ? memoryDesk
+      : brokerDesk(config.dataDir, turn, stored, (name) => handlers.hasHandler(name));
+  await openControl(config.dataDir, desk, log, lifecycle);
   let state: 'starting' | 'serving' | 'draining' = 'starting';
   const notReady = (): readonly string[] => {
     const problem = stored?.problem();

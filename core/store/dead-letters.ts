@@ -109,6 +109,11 @@ export class DeadLetters {
     return this.#rows(sql, { $number: number }).map(letterOf)[0];
   }
 
+  handlerOf(number: LetterNumber): string | undefined {
+    const sql = 'select handler from dead_letter where number = $number';
+    return this.#select<{ handler: string }>(sql, { $number: number })[0]?.handler;
+  }
+
   /** How many there are of each handler. */
   count(): Map<string, number> {
     const sql =
