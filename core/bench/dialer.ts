@@ -183,7 +183,9 @@ export class Dialer {
       data: line,
       socket: this.#handlers,
       ...(target.tls === undefined ? {} : { tls: target.tls }),
-    }).catch((error: Error) => this.#lost(line, error.message));
+    }).catch((error: Error) => {
+      this.#lost(line, `${target.hostname} port ${target.port}: ${error.message}`);
+    });
   }
 
   #makeHandlers(): SocketHandler<Line> {

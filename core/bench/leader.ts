@@ -78,6 +78,7 @@ export async function lead(
     return makeReport(options, results, connectSeconds, broker);
   } finally {
     clearInterval(timer);
+    for (const member of members) member.end();
   }
 }
 

@@ -88,7 +88,7 @@ export class Load implements ClientOwner {
     dialer.beforeFlush = () => this.#pumpWoken();
   }
 
-  /** Whether something is under way that is still waited for. */
+  /** Whether all has arrived that is waited for. */
   get isDone(): boolean {
     return this.received >= this.expected;
   }
@@ -122,7 +122,8 @@ export class Load implements ClientOwner {
   unstall(): void {
     const isStalled = this.received === this.#receivedBefore && !this.isDone;
     this.#receivedBefore = this.received;
-    if (!this.#isRunning || !isStalled || this.#options.rate !== undefined) return;
+    const isClosed = this.#publishers.some((each) => each.publishing.copiesHere > 0);
+    if (!this.#isRunning || !isStalled || !isClosed || this.#options.rate !== undefined) return;
     this.stalls++;
     for (const each of this.#publishers) each.returned = each.sent * each.publishing.copiesHere;
     this.#wakeAll();

@@ -69,8 +69,9 @@ export interface Member {
   /** Until here. */
   stop(): Promise<void>;
   counts(): Promise<Counts>;
-  /** Ends its connections. */
   finish(): Promise<MemberResult>;
+  /** Ends its connections; also where something failed on the way. */
+  end(): void;
 }
 
 interface Mark {
@@ -145,18 +146,20 @@ export class LocalMember implements Member {
     return this.#counts();
   }
 
-  async finish(): Promise<MemberResult> {
+  end(): void {
     for (const timer of this.#timers) clearInterval(timer);
     this.#timers = [];
+    this.#load.stop();
+    this.#dialer.close();
+  }
+
+  async finish(): Promise<MemberResult> {
     const dialer = this.#dialer;
     const load = this.#load;
-    const counts = this.#counts();
-    const { disconnects } = dialer;
-    dialer.close();
     const from = this.#from ?? this.#mark();
     const to = this.#to ?? from;
     return {
-      counts,
+      counts: this.#counts(),
       connectSeconds: this.#connectSeconds,
       connections: this.#connections,
       connectTimes: dialer.connectTimes.pack(),
@@ -174,7 +177,7 @@ export class LocalMember implements Member {
       foreign: load.foreign,
       refused: load.refused,
       stalls: load.stalls,
-      disconnects,
+      disconnects: dialer.disconnects,
       firstFailure: dialer.firstFailure,
     };
   }

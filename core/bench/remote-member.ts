@@ -15,6 +15,8 @@ export interface Pipe {
   write(line: string): void;
   /** The next line; undefined once the process has ended. */
   read(): Promise<string | undefined>;
+  /** Has the process end. */
+  close(): void;
 }
 
 export class RemoteMember implements Member {
@@ -50,6 +52,10 @@ export class RemoteMember implements Member {
     return (await this.#take({ do: 'finish' })) as MemberResult;
   }
 
+  end(): void {
+    this.#pipe.close();
+  }
+
   #take(step: Step): Promise<unknown> {
     const taken = this.#last.then(async () => {
       this.#pipe.write(`${JSON.stringify(step)}\n`);
@@ -80,6 +86,7 @@ export async function serveMember(
     }
     write(`${JSON.stringify(answer)}\n`);
   }
+  member.end();
 }
 
 function takeStep(member: Member, step: Step): Promise<unknown> {

@@ -40,18 +40,23 @@ function loadLines(report: BenchReport): string[] {
   ];
 }
 
-function brokerLines({ broker }: BenchReport): string[] {
+function brokerLines({ broker, scenario }: BenchReport): string[] {
   if (broker === undefined) return [];
   const { cpuMicrosecondsPerMessage: perMessage } = broker;
   const each =
     perMessage === undefined
       ? `${broker.cpuMicrosecondsPerConnection.toFixed(0)} us a connection`
       : `${perMessage.toFixed(2)} us a message`;
+  // Elsewhere it is the messages that take the memory.
+  const perConnection =
+    scenario === 'idle' || scenario === 'storm'
+      ? `: ${bytes(broker.residentPerConnection)} a connection`
+      : '';
   return [
     row('broker', `${broker.cpuPercent.toFixed(0)} % of a core, ${each}`),
     row(
       'its memory',
-      `${bytes(broker.residentStart)}, connected ${bytes(broker.residentConnected)}, at the end ${bytes(broker.residentEnd)}: ${bytes(broker.residentPerConnection)} a connection`,
+      `${bytes(broker.residentStart)}, connected ${bytes(broker.residentConnected)}, at the end ${bytes(broker.residentEnd)}${perConnection}`,
     ),
   ];
 }

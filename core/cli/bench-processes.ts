@@ -35,6 +35,9 @@ export function spawnMembers(count: number, run: number): Pipe[] {
         const { value, done } = await lines.next();
         return done ? undefined : value;
       },
+      close() {
+        void child.stdin.end();
+      },
     };
   });
 }

@@ -101,12 +101,6 @@ async function runAll(
   membersOf: (processes: number) => Member[],
 ): Promise<number> {
   const processes = given.count('processes') ?? 1;
-  const { scenario, rate, qos } = options;
-  if (processes > 1 && scenario === 'fan-in' && rate === undefined && qos === 0) {
-    throw new UsageError(
-      'fan-in at QoS 0 as fast as it goes needs publishers and subscriber in one process: name a --rate',
-    );
-  }
   const line = progressLine();
   const watch: Watch = {
     brokerPids: given.all('broker-pid').map(readPid),
@@ -125,8 +119,14 @@ async function runAll(
 }
 
 function readOptions(given: Arguments, config: Config): BenchOptions {
-  given.needOperand('scenario');
-  const scenario = given.choice('scenario', scenarios, 'fan-out');
+  const written = given.needOperand('scenario');
+  const scenario = scenarios.find((each) => each === written);
+  if (scenario === undefined) {
+    throw new UsageError(
+      `there is no scenario ${JSON.stringify(written)}: ${scenarios.join(', ')}`,
+    );
+  }
+  const processes = given.count('processes') ?? 1;
   const usual = defaults[scenario];
   const pairs = given.count('pairs');
   const subscribers = given.count('subscribers') ?? pairs ?? usual.subscribers;
@@ -139,7 +139,8 @@ function readOptions(given: Arguments, config: Config): BenchOptions {
     payloadBytes: given.count('payload') ?? usual.payloadBytes,
     rate: readRate(given, usual.rate),
     window: given.count('window') ?? usualWindow,
-    publishers: given.count('publishers') ?? pairs ?? usual.publishers,
+    publishers:
+      scenario === 'idle' ? processes : (given.count('publishers') ?? pairs ?? usual.publishers),
     subscribers,
     connections,
     subscriptions:
@@ -157,7 +158,22 @@ function readOptions(given: Arguments, config: Config): BenchOptions {
     drainSeconds: readSeconds(given, 'drain', 10),
   };
   checkOptions(options);
+  checkProcesses(options, processes);
   return options;
+}
+
+/** Whether the load can be shared by so many processes. */
+function checkProcesses(options: BenchOptions, processes: number): void {
+  const { scenario, rate, qos, publishers } = options;
+  if (processes === 1) return;
+  if (scenario === 'fan-in' && rate === undefined && qos === 0) {
+    throw new UsageError(
+      'fan-in at QoS 0 as fast as it goes needs publishers and subscriber in one process: name a --rate',
+    );
+  }
+  if (scenario === 'headline' && publishers < processes) {
+    throw new UsageError('headline has as many --publishers as --processes, or more');
+  }
 }
 
 function checkOptions(options: BenchOptions): void {
