@@ -93,26 +93,23 @@ function problem(c: Context, status: 400 | 404 | 409 | 413 | 500 | 503, error: s
 /** The longest path of a socket that every system takes: 103 bytes on macOS, 107 on Linux. */
 const LONGEST_PATH_BYTES = 103;
 
-/**
- * Calls `use` with a path that leads to the socket in `folder` and is short enough for one. Through a
- * handle of the folder where its own path is too long, which is good while `use` runs.
- */
-function withSocketPath<T>(folder: string, use: (path: string) => T): T {
+interface SocketPath {
+  readonly path: string;
+  /** Lets go of what the path leads through. */
+  release(): void;
+}
+
+/** A path to the socket in `folder` that is short enough for one: where its own is not, it leads through a handle. */
+function socketPath(folder: string): SocketPath {
   const path = join(folder, CONTROL_NAME);
   if (Buffer.byteLength(path) <= LONGEST_PATH_BYTES || !existsSync('/proc/self/fd')) {
-    return use(path);
+    return { path, release() {} };
   }
   const handle = openSync(folder, 'r');
-  const close = () => closeSync(handle);
-  try {
-    const result = use(`/proc/self/fd/${handle}/${CONTROL_NAME}`);
-    if (result instanceof Promise) return result.finally(close) as T;
-    close();
-    return result;
-  } catch (error) {
-    close();
-    throw error;
-  }
+  return {
+    path: `/proc/self/fd/${handle}/${CONTROL_NAME}`,
+    release: () => closeSync(handle),
+  };
 }
 
 export interface ControlListener {
@@ -131,23 +128,28 @@ export function listenForControl(folder: string, app: Hono): ControlListener {
     if (!left.isSocket()) throw new Error('there is something in its place that is no socket');
     rmSync(path);
   }
-  const server = withSocketPath(folder, (unix) =>
-    Bun.serve({
-      unix,
+  const socket = socketPath(folder);
+  try {
+    const server = Bun.serve({
+      unix: socket.path,
       development: false,
       maxRequestBodySize: LONGEST_BODY_BYTES,
       // An answer waits for the disk. The types do not know it for a Unix socket, where it works all the same.
       ...({ idleTimeout: 0 } as object),
       fetch: (request) => app.fetch(request),
-    }),
-  );
-  chmodSync(path, 0o600);
-  return {
-    stop() {
-      void server.stop(false);
-      rmSync(path, { force: true });
-    },
-  };
+    });
+    chmodSync(path, 0o600);
+    return {
+      stop() {
+        void server.stop(false);
+        rmSync(path, { force: true });
+        socket.release();
+      },
+    };
+  } catch (error) {
+    socket.release();
+    throw error;
+  }
 }
 
 /** What a broker answered, or that none listens. */
@@ -161,19 +163,21 @@ export async function askControl(
   path: string,
   body: unknown,
 ): Promise<ControlAnswer> {
+  let socket: SocketPath | undefined;
   try {
-    const response = await withSocketPath(folder, (unix) =>
-      fetch(`http://localhost${path}`, {
-        unix,
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(body),
-      }),
-    );
+    socket = socketPath(folder);
+    const response = await fetch(`http://localhost${path}`, {
+      unix: socket.path,
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    });
     return { kind: 'answered', status: response.status, body: await response.json() };
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === 'ENOENT' || code === 'ECONNREFUSED') return { kind: 'nobody' };
     throw error;
+  } finally {
+    socket?.release();
   }
 }
