@@ -45,7 +45,10 @@ export class Link {
   state: LinkState = 'open';
   /** On the list of those that this turn writes to. */
   dirty = false;
+  /** Nothing more is wanted of it for now. */
   paused = false;
+  /** Its socket is not read from. */
+  stopped = false;
   /** Bytes that are still to be written. */
   waiting = 0;
   /** The last write was short: the socket takes nothing until it has drained. */

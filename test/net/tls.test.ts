@@ -7,6 +7,9 @@ import { connectSecurely, connectTcp } from './client.ts';
 import { stage } from './fake-broker.ts';
 import { Authority, materialOf } from './test-certificates.ts';
 
+/** Bytes that Bun hands over at a time, at most. */
+const ONE_READ = 524_288;
+
 const authority = new Authority('servers');
 const server = authority.issue('server', ['DNS:localhost', 'IP:127.0.0.1']);
 const renewed = authority.issue('renewed', ['DNS:localhost', 'IP:127.0.0.1']);
@@ -187,7 +190,7 @@ describe('a TLS listener', () => {
     client.stream.destroy();
   });
 
-  test('stops reading from a connection that is paused', async () => {
+  test('stops reading from a connection that is paused, with one read on its way at most', async () => {
     const { port, broker } = listen();
     broker.on = (call) => {
       if (call.call === 'received' && broker.bytesReceived <= 5) {
@@ -203,7 +206,7 @@ describe('a TLS listener', () => {
     await other.secured;
     other.stream.end();
     await broker.until(() => broker.count('lost') === 1);
-    expect(broker.bytesReceived).toBe(5);
+    expect(broker.bytesReceived).toBeLessThanOrEqual(5 + ONE_READ);
     broker.outbox.resume(broker.id());
     await all;
     await broker.until(() => broker.bytesReceived === 8_000_005);

@@ -157,13 +157,21 @@ describe('a turn', () => {
     expect(broker.count('lost')).toBe(1);
   });
 
-  test('reading is stopped and taken up once for each change', () => {
+  test('reading is stopped once bytes come that nobody waits for, and taken up again', () => {
     const { turn, broker } = stage();
     const socket = new FakeSocket();
     const link = turn.opened(socket, origin);
-    for (const note of ['resume', 'pause', 'pause', 'resume', 'resume'] as const)
-      broker.outbox[note](link.id);
+    turn.received(link, bytes(0));
+    for (const note of ['resume', 'pause', 'pause'] as const) broker.outbox[note](link.id);
+    expect(socket.acts).toEqual([]);
+    turn.received(link, bytes(1));
+    turn.received(link, bytes(2)); // was on its way
+    expect(socket.acts).toEqual(['pause']);
+    for (const note of ['resume', 'resume'] as const) broker.outbox[note](link.id);
     expect(socket.acts).toEqual(['pause', 'resume']);
+    turn.received(link, bytes(3));
+    expect(socket.acts).toEqual(['pause', 'resume']);
+    expect(broker.count('received')).toBe(4);
   });
 
   test('commands are handed over behind the broker, and their handler may send at once', async () => {
@@ -202,17 +210,17 @@ describe('closing', () => {
     broker.on = (call) => {
       if (call.call !== 'received') return;
       broker.outbox.pause(link.id);
+      if (broker.count('received') < 2) return;
       broker.outbox.send(link.id, bytes(1, 2));
       broker.outbox.close(link.id);
       broker.outbox.send(link.id, bytes(3));
     };
-    turn.received(link, bytes(0));
-    turn.received(link, bytes(0));
+    for (let count = 0; count < 4; count++) turn.received(link, bytes(0));
     await settled();
     expect(socket.writes).toEqual([bytes(1, 2)]);
     expect(socket.acts).toEqual(['pause', 'resume', 'shutdown']);
     turn.lost(link);
-    expect(broker.calls.map((call) => call.call)).toEqual(['opened', 'received']);
+    expect(broker.calls.map((call) => call.call)).toEqual(['opened', 'received', 'received']);
     expect(turn.sockets).toBe(0);
   });
 
@@ -341,7 +349,7 @@ describe('a bug', () => {
       });
     turn.arrived(message);
     expect(turn.sent(message)).toBe('internal error');
-    turn.handles([]);
+    turn.handles([], []);
     turn.shutDown();
     await settled();
     // The first two on the connection and again as it is given up.
@@ -364,7 +372,7 @@ describe('a bug', () => {
       if (calledAt.length === 2) twice.resolve();
       throw new Error('again and again');
     };
-    turn.handles([]);
+    turn.handles([], []);
     await twice.promise;
     const [first = 0, second = 0] = calledAt;
     expect(second - first).toBeGreaterThan(900);
@@ -377,7 +385,7 @@ describe('deadlines', () => {
     const { turn, broker } = stage();
     const due = Date.now() + 20;
     broker.deadline = due;
-    turn.handles([]);
+    turn.handles([], []);
     await broker.until(() => broker.deadline === undefined);
     const passed = broker.calls.findLast((call) => call.call === 'passed');
     expect(passed?.call === 'passed' && passed.now >= due).toBe(true);
@@ -386,13 +394,13 @@ describe('deadlines', () => {
   test('one that moved closer is kept, and one that moved away does no harm', async () => {
     const { turn, broker } = stage();
     broker.deadline = Date.now() + 3_600_000;
-    turn.handles([]);
+    turn.handles([], []);
     await settled();
     broker.deadline = Date.now() + 10;
-    turn.handles([]);
+    turn.handles([], []);
     await settled();
     broker.deadline = Date.now() + 30;
-    turn.handles([]);
+    turn.handles([], []);
     await broker.until(() => broker.deadline === undefined);
     turn.stop();
   });
@@ -400,7 +408,7 @@ describe('deadlines', () => {
   test('one that is further away than a timer reaches waits', async () => {
     const { turn, broker } = stage();
     broker.deadline = Date.now() + 100 * 24 * 3_600_000;
-    turn.handles([]);
+    turn.handles([], []);
     await settled();
     await settled();
     expect(broker.count('passed')).toBe(0);
