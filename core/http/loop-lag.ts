@@ -1,7 +1,7 @@
 /**
  * How late the event loop is: once a second a timer is set, and what it is late by is counted.
  */
-import { Histogram } from '../net/counters.ts';
+import { Histogram } from '../broker/histogram.ts';
 
 const EVERY_MS = 1_000;
 

@@ -1,52 +1,56 @@
 /**
- * Commands that wait for a worker: bounded, first in, first out, and the commands of one publisher one
- * after the other. While a worker has some of a user's, it alone gets the others of that user; so
- * their order holds, and nobody waits for an order that nobody asked for.
+ * Commands that wait for a worker: bounded, and in lanes, one for each user. What is in a lane is begun in
+ * order, one after the other: while a worker has something of a lane, it alone gets more of it, and only
+ * as much as is soon done. Lanes take turns, so that nobody waits for an order that nobody asked for.
+ *
+ * A command that is to be tried again leaves its lane until then, and the later ones overtake it; unless
+ * its handler is ordered: then those of the lane that are for the same handler are kept behind it.
  */
-import type { MessageNumber } from '../broker/changes.ts';
-import type { Message } from '../mqtt/packet.ts';
 import type { CommandDropReason } from './events.ts';
+import { Fifo } from './fifo.ts';
+import type { HandlerState, Waiting } from './waiting.ts';
 
-/** What the broker is told once every handler of a message is done with it. */
-export interface Receipt {
-  /** 0 where the broker does not want to hear of it. */
-  readonly number: MessageNumber;
-  outstanding: number;
-  /** Whether one of its handlers could not take it. */
-  dropped: boolean;
+/** More of a lane is given out while what is given is expected to take less. */
+const LANE_MS = 10;
+
+/** Who takes commands. */
+export interface Taker {
+  /** Whether it serves removed handlers alone. */
+  readonly retired: boolean;
+  /** Whether it is no more. */
+  readonly lost: boolean;
+  has(handler: string): boolean;
 }
 
-/** A command for one handler. */
-export interface Waiting {
-  readonly message: Message;
-  readonly receipt: Receipt;
-  /** Place of its handler in the catalogue. */
-  readonly handler: number;
-  readonly invocation: string;
-  /** Order of arrival. */
-  readonly sequence: number;
+export interface Lane {
+  readonly key: string;
+  readonly waiting: Fifo<Waiting>;
+  /** Who has `held` of it, while that is not 0. */
+  taker: Taker | undefined;
+  held: number;
+  heldMs: number;
+  /** The one of those that was given out last. */
+  last: Waiting | undefined;
+  /** Whether nothing more may be given out before those are settled. */
+  closed: boolean;
+  /** Whether it stands in one of the lines. */
+  listed: boolean;
+  /** For each ordered handler that failed, what waits to be tried again, and what is kept behind it. */
+  kept: Map<HandlerState, { readonly retrying: Waiting; readonly later: Waiting[] }> | undefined;
 }
 
-/** What an entry costs beside its topic and payload, in bytes: an estimate for the limit. */
-const ENTRY_BYTES = 256;
-
-export function waitingBytes({ message }: Waiting): number {
-  return ENTRY_BYTES + message.topic.length + message.payload.length;
-}
-
-interface Pin<Lane> {
-  readonly lane: Lane;
-  /** Entries of the user that the lane has: taken and not finished, or put aside for it. */
-  count: number;
-}
-
-export class CommandQueue<Lane extends object> {
+export class CommandQueue {
   readonly #mostCommands: number;
   readonly #mostBytes: number;
-  readonly #common = new Fifo<Waiting>();
-  /** What is put aside for a lane, because of its user. Older than what is in `#common`. */
-  readonly #aside = new Map<Lane, Fifo<Waiting>>();
-  readonly #pins = new Map<string, Pin<Lane>>();
+  readonly #lanes = new Map<string, Lane>();
+  /** Lanes that anybody may take from, and those that only takers of an earlier version can. */
+  readonly #common = new Fifo<Lane>();
+  readonly #leaving = new Fifo<Lane>();
+  /** Lanes that one taker has something of. */
+  readonly #own = new Map<Taker, Fifo<Lane>>();
+  readonly #parkedFor = new Set<HandlerState>();
+  #turn = false;
+  #holdsStored = false;
   #size = 0;
   #bytes = 0;
 
@@ -55,7 +59,7 @@ export class CommandQueue<Lane extends object> {
     this.#mostBytes = mostBytes;
   }
 
-  /** Entries that wait or are taken and not finished; and their bytes. */
+  /** Entries that are not finished: waiting, given out, or to be tried again; and their bytes. */
   get size(): number {
     return this.#size;
   }
@@ -63,128 +67,296 @@ export class CommandQueue<Lane extends object> {
     return this.#bytes;
   }
 
-  /** Takes an entry in; tells why where there is no room for it. */
-  offer(entry: Waiting): CommandDropReason | undefined {
+  /** Why there is no room for another of so many bytes; undefined where there is. One always fits. */
+  refusal(bytes: number): CommandDropReason | undefined {
     if (this.#size >= this.#mostCommands) return 'queue-full';
-    const bytes = waitingBytes(entry);
-    if (this.#size > 0 && this.#bytes + bytes > this.#mostBytes) return 'queue-bytes';
+    return this.#size > 0 && this.#bytes + bytes > this.#mostBytes ? 'queue-bytes' : undefined;
+  }
+
+  /** Whether less than half of the room is taken. */
+  get roomy(): boolean {
+    return this.#size * 2 < this.#mostCommands && this.#bytes * 2 < this.#mostBytes;
+  }
+
+  add(entry: Waiting): void {
     this.#size++;
-    this.#bytes += bytes;
-    this.#common.push(entry);
-    return undefined;
+    this.#bytes += entry.bytes;
+    entry.handler.waiting++;
+    const lane = this.#laneOf(entry);
+    lane.waiting.push(entry);
+    this.#list(lane);
   }
 
-  /** The next entry for `lane`, which is to be finished or given back; undefined where none is for it now. */
-  take(lane: Lane): Waiting | undefined {
-    const aside = this.#aside.get(lane);
-    if (aside !== undefined) {
-      const entry = aside.shift();
-      if (aside.length === 0) this.#aside.delete(lane);
-      if (entry !== undefined) return entry;
-    }
-    for (let entry = this.#common.shift(); entry !== undefined; entry = this.#common.shift()) {
-      const publisher = publisherOf(entry);
-      const pin = this.#pins.get(publisher);
-      if (pin === undefined) {
-        this.#pins.set(publisher, { lane, count: 1 });
-        return entry;
+  /** The next entry for `taker`, which is to be settled or given back; undefined where none is for it now. */
+  take(taker: Taker): Waiting | undefined {
+    // What a retired taker does not have goes back to the end of the line, for another.
+    let left = taker.retired ? this.#leaving.length : Number.POSITIVE_INFINITY;
+    for (let lane = this.#next(taker); lane !== undefined; lane = this.#next(taker)) {
+      lane.listed = false;
+      const entry = this.#headOf(lane);
+      if (entry === undefined || !this.#mayTake(lane, entry, taker)) {
+        this.#list(lane);
+        this.#close(lane);
+        if (--left === 0) break;
+        continue;
       }
-      pin.count++;
-      if (pin.lane === lane) return entry;
-      this.#putAside(pin.lane, entry);
+      lane.waiting.shift();
+      this.#give(lane, entry, taker);
+      this.#list(lane);
+      return entry;
     }
     return undefined;
   }
 
-  /** The entry that was taken is done with. */
+  /** An entry is over, whether it was given out or not. Nothing happens where it is not here. */
   finished(entry: Waiting): void {
-    this.#unpin(entry);
-    this.#size--;
-    this.#bytes -= waitingBytes(entry);
+    const { lane } = entry;
+    if (lane === undefined) return;
+    this.#forget(entry);
+    const kept = lane.kept?.get(entry.handler);
+    if (kept?.retrying === entry) {
+      this.#uncover(lane, entry.handler);
+      lane.waiting.unshift(kept.later);
+    }
+    if (entry.given) return this.#release(entry);
+    entry.handler.waiting--;
+    this.#list(lane);
+    this.#close(lane);
   }
 
-  /** `lane` is no more: what it had taken and not begun, and what was put aside for it, is for others, before all else. */
-  giveBack(lane: Lane, taken: readonly Waiting[]): void {
-    const entries = [...taken, ...(this.#aside.get(lane)?.all() ?? [])];
-    this.#aside.delete(lane);
-    for (const entry of entries) this.#unpin(entry);
-    this.#common.unshift(entries.sort((a, b) => a.sequence - b.sequence));
+  /** The run of an entry failed; `due` brings it back. */
+  postponed(entry: Waiting): void {
+    const { lane, handler } = entry;
+    if (lane !== undefined && handler.rules.ordered && lane.kept?.get(handler) === undefined) {
+      lane.kept ??= new Map();
+      lane.kept.set(handler, { retrying: entry, later: [] });
+    }
+    handler.waiting++;
+    this.#release(entry);
   }
 
-  /** Whether `lane` could take something now. False may be wrong about others' users, true never. */
-  isFor(lane: Lane): boolean {
-    return this.#common.length > 0 || this.#aside.has(lane);
+  /** An entry that was postponed is to be tried now, before all others of its lane. */
+  due(entry: Waiting): void {
+    const lane = this.#laneOf(entry);
+    lane.waiting.unshift([entry]);
+    this.#list(lane);
   }
 
-  /** Removes and returns all that waits. */
-  clear(): Waiting[] {
-    const entries = [...this.#common.all()];
-    for (const aside of this.#aside.values()) entries.push(...aside.all());
-    this.#common.clear();
-    this.#aside.clear();
+  /** `taker` is no more, and had taken and not begun `entries`: they are for others, before what came later. */
+  giveBack(taker: Taker, entries: readonly Waiting[]): void {
+    const own = this.#own.get(taker)?.all() ?? [];
+    for (const lane of own) lane.listed = false;
+    this.#own.delete(taker);
+    const lanes = new Map<Lane, Waiting[]>();
     for (const entry of entries) {
-      this.#size--;
-      this.#bytes -= waitingBytes(entry);
+      const lane = entry.lane as Lane;
+      const others = lanes.get(lane);
+      if (others === undefined) lanes.set(lane, [entry]);
+      else others.push(entry);
     }
-    return entries;
+    for (const [lane, back] of lanes) {
+      lane.waiting.unshift(back.sort((a, b) => a.sequence - b.sequence));
+      for (const entry of back) {
+        entry.handler.waiting++;
+        this.#release(entry);
+      }
+    }
+    for (const lane of own) this.#list(lane);
   }
 
-  #putAside(lane: Lane, entry: Waiting): void {
-    const aside = this.#aside.get(lane);
-    if (aside !== undefined) return aside.push(entry);
-    const fresh = new Fifo<Waiting>();
-    fresh.push(entry);
-    this.#aside.set(lane, fresh);
+  /** Holds back what is stored, or no longer. */
+  holdStored(holds: boolean): void {
+    if (this.#holdsStored === holds) return;
+    this.#holdsStored = holds;
+    if (!holds) this.relist();
   }
 
-  #unpin(entry: Waiting): void {
-    const publisher = publisherOf(entry);
-    const pin = this.#pins.get(publisher);
-    if (pin !== undefined && --pin.count === 0) this.#pins.delete(publisher);
+  /** Looks at every lane anew: handlers or takers are others now. */
+  relist(): void {
+    this.#common.clear();
+    this.#leaving.clear();
+    this.#own.clear();
+    for (const handler of this.#parkedFor) handler.parked.clear();
+    this.#parkedFor.clear();
+    for (const lane of this.#lanes.values()) lane.listed = false;
+    for (const lane of this.#lanes.values()) this.#list(lane);
+  }
+
+  /** Takes out for good what waits in lanes and `wanted` says. What is given out or to be tried again stays. */
+  remove(wanted: (entry: Waiting) => boolean): Waiting[] {
+    const removed: Waiting[] = [];
+    for (const lane of this.#lanes.values()) {
+      const later = [...(lane.kept?.values() ?? [])].flatMap((kept) => kept.later.splice(0));
+      const all = [...later, ...lane.waiting.all()].sort((a, b) => a.sequence - b.sequence);
+      lane.waiting.clear();
+      for (const entry of all) {
+        if (wanted(entry)) removed.push(entry);
+        else lane.waiting.push(entry);
+      }
+    }
+    for (const entry of removed) {
+      this.#forget(entry);
+      entry.handler.waiting--;
+      entry.lane = undefined;
+    }
+    this.relist();
+    for (const lane of [...this.#lanes.values()]) this.#close(lane);
+    return removed;
+  }
+
+  /** Whether an entry is kept behind one that is to be tried again. */
+  isKeptBack({ lane, handler }: Waiting): boolean {
+    return lane?.kept?.has(handler) === true;
+  }
+
+  #forget(entry: Waiting): void {
+    this.#size--;
+    this.#bytes -= entry.bytes;
+  }
+
+  /** The lane that `taker` takes from next, out of its line: from its own and the common ones in turn. */
+  #next(taker: Taker): Lane | undefined {
+    if (taker.retired) return this.#leaving.shift();
+    this.#turn = !this.#turn;
+    const own = this.#own.get(taker);
+    if (own === undefined) return this.#common.shift();
+    const lane = this.#turn ? own.shift() : this.#common.shift();
+    return lane ?? (this.#turn ? this.#common.shift() : own.shift());
+  }
+
+  /** The next entry of a lane; those of ordered handlers that are to wait are put aside. */
+  #headOf(lane: Lane): Waiting | undefined {
+    for (let entry = lane.waiting.peek(); entry !== undefined; entry = lane.waiting.peek()) {
+      const kept = lane.kept?.get(entry.handler);
+      if (kept === undefined || kept.retrying === entry) return entry;
+      lane.waiting.shift();
+      kept.later.push(entry);
+      this.#unpark(entry.handler);
+    }
+    return undefined;
+  }
+
+  #mayTake(lane: Lane, { handler, receipt }: Waiting, taker: Taker): boolean {
+    return (
+      this.#isOpen(lane) &&
+      handler.leaving === taker.retired &&
+      (!taker.retired || taker.has(handler.name)) &&
+      handler.running < handler.limit &&
+      !(this.#holdsStored && receipt.number !== 0)
+    );
+  }
+
+  #isOpen({ closed, heldMs, held, taker }: Lane): boolean {
+    if (held === 0 || taker === undefined) return true;
+    return !closed && heldMs < LANE_MS && !taker.retired && !taker.lost;
+  }
+
+  #give(lane: Lane, entry: Waiting, taker: Taker): void {
+    const { handler } = entry;
+    entry.given = true;
+    entry.after = lane.last;
+    entry.expectedMs = handler.pace.durationMs;
+    lane.taker = taker;
+    lane.held++;
+    lane.heldMs += entry.expectedMs;
+    lane.last = entry;
+    // What comes behind it may have to wait for its next attempt.
+    if (handler.rules.ordered) lane.closed = true;
+    handler.running++;
+    handler.waiting--;
+  }
+
+  /** What `#give` did, undone. */
+  #release(entry: Waiting): void {
+    const { handler } = entry;
+    const lane = entry.lane as Lane;
+    if (lane.last === entry) lane.last = entry.after?.given ? entry.after : undefined;
+    entry.given = false;
+    entry.slot = -1;
+    entry.after = undefined;
+    lane.heldMs -= entry.expectedMs;
+    if (--lane.held === 0) {
+      lane.heldMs = 0;
+      lane.closed = false;
+      lane.taker = undefined;
+    }
+    handler.running--;
+    this.#unpark(handler);
+    this.#list(lane);
+    this.#close(lane);
+  }
+
+  /** Puts a lane into the line that it is for, unless it stands in one or has to wait. */
+  #list(lane: Lane): void {
+    if (lane.listed || !this.#isOpen(lane)) return;
+    const entry = this.#headOf(lane);
+    if (entry === undefined || (this.#holdsStored && entry.receipt.number !== 0)) return;
+    const { handler } = entry;
+    if (lane.taker !== undefined && handler.leaving) return;
+    lane.listed = true;
+    if (handler.running >= handler.limit) {
+      handler.parked.push(lane);
+      this.#parkedFor.add(handler);
+    } else if (lane.taker !== undefined) this.#ownOf(lane.taker).push(lane);
+    else (handler.leaving ? this.#leaving : this.#common).push(lane);
+  }
+
+  #ownOf(taker: Taker): Fifo<Lane> {
+    const own = this.#own.get(taker);
+    if (own !== undefined) return own;
+    const fresh = new Fifo<Lane>();
+    this.#own.set(taker, fresh);
+    return fresh;
+  }
+
+  /** There is room for one more run of `handler`. */
+  #unpark(handler: HandlerState): void {
+    const lane = handler.parked.shift();
+    if (lane === undefined) return;
+    lane.listed = false;
+    this.#list(lane);
+  }
+
+  #laneOf(entry: Waiting): Lane {
+    const key = keyOf(entry);
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) {
+      lane = {
+        key,
+        waiting: new Fifo(),
+        taker: undefined,
+        held: 0,
+        heldMs: 0,
+        last: undefined,
+        closed: false,
+        listed: false,
+        kept: undefined,
+      };
+      this.#lanes.set(key, lane);
+    }
+    entry.lane = lane;
+    return lane;
+  }
+
+  #uncover(lane: Lane, handler: HandlerState): void {
+    lane.kept?.delete(handler);
+    if (lane.kept?.size === 0) lane.kept = undefined;
+  }
+
+  #close(lane: Lane): void {
+    if (lane.held > 0 || lane.waiting.length > 0 || lane.kept !== undefined || lane.listed) return;
+    this.#lanes.delete(lane.key);
   }
 }
 
-/** Plugins have no user id; theirs are told apart by name. */
-function publisherOf({ message: { publisher } }: Waiting): string {
-  return publisher.user === '' ? `\0${publisher.clientIdentifier}` : publisher.user;
-}
-
-/** First in, first out, without moving what waits at each step. */
-class Fifo<T> {
-  #entries: (T | undefined)[] = [];
-  #head = 0;
-
-  get length(): number {
-    return this.#entries.length - this.#head;
-  }
-
-  push(entry: T): void {
-    this.#entries.push(entry);
-  }
-
-  shift(): T | undefined {
-    if (this.#head === this.#entries.length) return undefined;
-    const entry = this.#entries[this.#head];
-    this.#entries[this.#head++] = undefined;
-    if (this.#head === this.#entries.length) this.clear();
-    else if (this.#head >= 1_024 && this.#head * 2 >= this.#entries.length) {
-      this.#entries.splice(0, this.#head);
-      this.#head = 0;
-    }
-    return entry;
-  }
-
-  unshift(entries: readonly T[]): void {
-    this.#entries = [...entries, ...this.all()];
-    this.#head = 0;
-  }
-
-  all(): T[] {
-    return this.#entries.slice(this.#head) as T[];
-  }
-
-  clear(): void {
-    this.#entries = [];
-    this.#head = 0;
-  }
+/**
+ * What is kept in order: the commands of one user, and apart from them what the broker itself tells of
+ * that user, each kind for itself. Plugins have no user id; theirs are told apart by name.
+ */
+function keyOf({ message: { topic, publisher } }: Waiting): string {
+  const { user, clientIdentifier } = publisher;
+  const who = user === '' ? `\0${clientIdentifier}` : user;
+  if (!topic.startsWith('$hook/')) return who;
+  // Connects and disconnects are of one order.
+  return `\0${topic.startsWith('$hook/undelivered/') ? 'undelivered' : 'presence'}\0${who}`;
 }

@@ -46,7 +46,7 @@ export interface CrewListener {
    * begun, goes to them by name; what has, is finished by those in `retired`.
    */
   swapped(catalogue: Catalogue): void;
-  /** It has loaded, and can be given commands. */
+  /** It has loaded, or has begun all that it was given: it can be given more. */
   ready(worker: PoolWorker): void;
   /** Whether a retired worker, which holds nothing, is still wanted: for a command whose handler is nowhere else. */
   wants(worker: PoolWorker): boolean;
@@ -125,8 +125,8 @@ export class Crew {
     const all = [...this.workers, ...this.retired];
     this.workers.clear();
     this.retired.clear();
-    const empty = all.filter((worker) => worker.held.length === 0);
-    for (const worker of all) if (worker.held.length > 0) worker.end();
+    const empty = all.filter((worker) => worker.heldCount === 0);
+    for (const worker of all) if (worker.heldCount > 0) worker.end();
     await Promise.all(empty.map((worker) => worker.retire(TEARDOWN_MS)));
     await Promise.all(this.#copies.takeAll().map((version) => this.#live.release(version)));
   }
@@ -135,12 +135,12 @@ export class Crew {
     const now = performance.now();
     let busy = false;
     for (const worker of [...this.workers, ...this.retired]) {
-      if (worker.held.length === 0) continue;
+      if (worker.heldCount === 0) continue;
       busy = true;
-      const stuckMs = worker.stuckMs(now);
-      if (stuckMs < this.#options.timeoutMs + GRACE_MS || !worker.condemn()) continue;
+      const exceededMs = worker.exceededMs(now, GRACE_MS);
+      if (exceededMs === undefined || !worker.condemn()) continue;
       worker.end();
-      const detail = `took longer than ${this.#options.timeoutMs} ms, and its worker was ended`;
+      const detail = `took longer than ${exceededMs} ms, and its worker was ended`;
       this.#lose(worker, fault('timeout', detail));
     }
     this.#letGo();
@@ -168,19 +168,27 @@ export class Crew {
 
   /** Another worker beside the first of its generation. Never rejects. */
   async #add(generation: number): Promise<void> {
+    let files = this.#files;
+    let missing: Fault | undefined;
     for (;;) {
       if (this.#stopped || generation !== this.#generation) return;
-      const { worker, outcome } = await this.#raise(this.#files, this.#serving?.source ?? '');
-      if (this.#stopped || generation !== this.#generation) {
-        this.#end(worker);
-        return;
-      }
+      const { worker, outcome } = await this.#raise(files, this.#serving?.source ?? '');
+      if (this.#stopped || generation !== this.#generation) return this.#end(worker);
+      // These did load before.
       for (const [file, why] of faultsOf(outcome)) {
-        this.#files = this.#files.filter(({ path }) => path !== file.path);
-        this.#refuse(file, why, false);
+        files = files.filter(({ path }) => path !== file.path);
+        missing = why;
+        this.#refuse(file, why, this.workers.size > 0);
       }
-      if (outcome.kind === 'loaded') return this.#admit(worker);
-      if (outcome.file === undefined) return this.#replace(outcome.detail);
+      if (outcome.kind === 'lost') {
+        if (outcome.file === undefined) return this.#replace(outcome.detail);
+      } else if (missing === undefined || this.workers.size === 0) {
+        return this.#admit(worker);
+      } else {
+        // The others have it: better one worker less than one that fails what they can do.
+        this.#end(worker);
+        return this.#replace(missing.detail);
+      }
     }
   }
 
@@ -279,7 +287,7 @@ export class Crew {
   #letGo(): void {
     const { leaving } = this.#catalogue;
     for (const worker of this.retired) {
-      if (worker.held.length > 0) continue;
+      if (worker.heldCount > 0) continue;
       const age = performance.now() - (worker.retiredAtMs ?? 0);
       // A command may have been accepted and not be here yet.
       const lingers = age < LINGER_MS && leaving.some(({ name }) => worker.places.has(name));
@@ -305,6 +313,7 @@ export class Crew {
           this.#listener.settled(settled, outcomes);
           if (this.retired.size > 0) this.#letGo();
         },
+        idle: (idle) => this.#listener.ready(idle),
         ended: (ended, detail) => this.#lose(ended, fault('worker-lost', detail)),
         said: (note) => this.#listener.said(note),
       },

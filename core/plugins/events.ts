@@ -1,12 +1,15 @@
-/** What the plugins report, and what is counted of them. Nothing that happens per command in good order is reported. */
+/** What the plugins report, and what is counted of them. */
+import { Histogram } from '../broker/histogram.ts';
 import type { Millis } from '../broker/outbox.ts';
 import type { TopicFilter } from '../mqtt/topic.ts';
 import { type Fault, type FaultKind, faultKinds } from './fault.ts';
 
 /** The run that an event is about. */
 export interface RunParty {
-  readonly plugin: string;
+  readonly handler: string;
   readonly invocation: string;
+  readonly attempt: number;
+  readonly trace: string;
   readonly topic: string;
   /** Whose command it was. */
   readonly user: string;
@@ -35,7 +38,22 @@ export type PluginEvent =
     }
   | { readonly kind: 'plugins-kept'; readonly fault: Fault } // the folder cannot be taken as it is now
   | { readonly kind: 'migrated'; readonly migration: string }
-  | { readonly kind: 'run-failed'; readonly run: RunParty; readonly fault: Fault }
+  | {
+      readonly kind: 'run-done';
+      readonly run: RunParty;
+      /** Undefined where that is not known. */
+      readonly durationMs: number | undefined;
+    }
+  | {
+      readonly kind: 'run-failed';
+      readonly run: RunParty;
+      readonly fault: Fault;
+      readonly durationMs: number | undefined;
+      /** When it will be tried again; undefined where it is given up. */
+      readonly retryInMs: number | undefined;
+      /** Whether it is a dead letter now. */
+      readonly buried: boolean;
+    }
   | {
       readonly kind: 'send-refused';
       readonly run: RunParty;
@@ -56,6 +74,7 @@ export type PluginEvent =
       readonly fields: { readonly [name: string]: string | number | boolean };
       readonly plugin: string;
       readonly invocation: string;
+      readonly trace: string;
     }
   | { readonly kind: 'stray'; readonly fault: Fault }
   | { readonly kind: 'worker-replaced'; readonly detail: string; readonly afterMs: Millis };
@@ -65,38 +84,57 @@ export const commandDropReasons = [
   'queue-full',
   'queue-bytes',
   'expired',
-  'no-handler', // kept from an earlier start, and now its plugin is gone
+  'no-handler', // its plugin is gone
   'stopped',
 ] as const;
 export type CommandDropReason = (typeof commandDropReasons)[number];
 
 export interface PluginCounters {
-  /** Runs that came to an end, well or not. */
-  runs: number;
-  runSeconds: number;
   sends: number;
   /** What handlers sent and the broker did not take. */
   sendsRefused: number;
   workersReplaced: number;
-  /** Now: commands that wait, those that a worker holds included, and their bytes. */
+  /** Now: commands that are not done, in memory, and their bytes. */
   queuedCommands: number;
   queuedBytes: number;
-  readonly failed: Record<FaultKind, number>;
   readonly dropped: Record<CommandDropReason, number>;
+}
+
+/** What is counted of one handler. */
+export interface HandlerCounters {
+  /** Runs that came to an end, well or not. */
+  runs: number;
+  retries: number;
+  deadLetters: number;
+  readonly failed: Record<FaultKind, number>;
+  readonly durationSeconds: Histogram;
+  /** From when a command, or another attempt at it, was due until a worker had it. */
+  readonly waitSeconds: Histogram;
 }
 
 /** All at zero. */
 export function newPluginCounters(): PluginCounters {
   return {
-    runs: 0,
-    runSeconds: 0,
     sends: 0,
     sendsRefused: 0,
     workersReplaced: 0,
     queuedCommands: 0,
     queuedBytes: 0,
-    failed: zeroes(faultKinds),
     dropped: zeroes(commandDropReasons),
+  };
+}
+
+/** From a tenth of a millisecond, which a plain handler takes, to half a minute. */
+const BOUNDS = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30];
+
+export function newHandlerCounters(): HandlerCounters {
+  return {
+    runs: 0,
+    retries: 0,
+    deadLetters: 0,
+    failed: zeroes(faultKinds),
+    durationSeconds: new Histogram(BOUNDS),
+    waitSeconds: new Histogram(BOUNDS),
   };
 }
 

@@ -1,18 +1,24 @@
 /** A worker as the pool sees it: what it holds, where it stands, and how it comes and goes. */
 import { pack, transferOf } from './batch.ts';
-import type { Waiting } from './command-queue.ts';
+import type { Taker } from './command-queue.ts';
 import {
+  type Commands,
   type FromWorker,
   type Load,
   type Loaded,
   type LogLine,
+  type Mark,
   type Outcomes,
   Phase,
+  PROGRESS_LENGTH,
   Progress,
   type Retire,
+  SLOTS,
+  SlotState,
   type Stray,
 } from './exchange.ts';
 import type { PluginFile } from './loader.ts';
+import type { Waiting } from './waiting.ts';
 
 /** How a load came out; `file` is the one that was being imported. */
 export type LoadOutcome =
@@ -21,25 +27,44 @@ export type LoadOutcome =
 
 export interface PoolWorkerListener {
   settled(worker: PoolWorker, outcomes: Outcomes): void;
+  /** All that it was given has begun. */
+  idle(worker: PoolWorker): void;
   /** The thread ended of itself, after it had loaded. */
   ended(worker: PoolWorker, detail: string): void;
   said(note: LogLine | Stray): void;
 }
 
-export class PoolWorker {
-  /** Oldest first; what is settled has left. */
-  readonly held: Waiting[] = [];
+/** What a worker that is no more had been given. */
+export interface Lost {
+  /** The one that had the thread, where that is known. */
+  readonly running: Waiting | undefined;
+  /** Those that had begun, `running` included. */
+  readonly begun: readonly Waiting[];
+  /** Committed without our hearing of it; none, unless a thread breaks off in the midst of a message. */
+  readonly unheard: readonly Waiting[];
+  /** Those that had not begun. */
+  readonly rest: readonly Waiting[];
+}
+
+export class PoolWorker implements Taker {
   heldBytes = 0;
-  /** Work that is held, by what its handlers usually take. */
+  /** Work that is held and has not begun, by what its handlers usually take until they await something. */
   expectedMs = 0;
+  /** Bytes on its heap when it last told. */
+  heapBytes = 0;
   /** The place of each handler in this worker, by name; those that did not load here are missing. */
   places: ReadonlyMap<string, number> = new Map();
   /** Since when another version has taken its place; undefined while new commands are for it. */
   retiredAtMs: number | undefined = undefined;
   readonly #thread: Worker;
-  readonly #progress = new Int32Array(new SharedArrayBuffer(16));
+  readonly #progress = new Int32Array(new SharedArrayBuffer(4 * PROGRESS_LENGTH));
+  /** By slot. */
+  readonly #held = new Array<Waiting | undefined>(SLOTS).fill(undefined);
+  #heldCount = 0;
+  readonly #freeSlots = Array.from({ length: SLOTS }, (_, index) => SLOTS - 1 - index);
   readonly #listener: PoolWorkerListener;
   readonly #files: readonly PluginFile[];
+  readonly #timeoutMs: number;
   readonly #loaded = Promise.withResolvers<LoadOutcome>();
   readonly #closing = Promise.withResolvers<void>();
   #loading: PluginFile | undefined = undefined;
@@ -49,7 +74,6 @@ export class PoolWorker {
   #ready = false;
   #retiring = false;
   #gone = false;
-  #settledCount = 0;
   #lastError = '';
   /** Where it stood when it was last looked at, and since when. */
   #stood = '';
@@ -57,6 +81,7 @@ export class PoolWorker {
 
   constructor(load: Omit<Load, 'kind' | 'progress'>, listener: PoolWorkerListener) {
     this.#files = load.files;
+    this.#timeoutMs = load.timeoutMs;
     this.#listener = listener;
     const program = Bun.isStandaloneExecutable ? './core/plugins/worker.ts' : './worker.ts';
     this.#thread = new Worker(new URL(program, import.meta.url));
@@ -89,38 +114,120 @@ export class PoolWorker {
     return outcome;
   }
 
-  /** Hands over commands, all of them with a place in `handlers`. */
-  post(entries: readonly Waiting[], nowMs: number): void {
-    if (entries.length === 0) return;
-    if (this.held.length === 0) this.#stoodSinceMs = nowMs;
-    for (const entry of entries) this.held.push(entry);
+  get retired(): boolean {
+    return this.retiredAtMs !== undefined;
+  }
+  get lost(): boolean {
+    return this.#gone;
+  }
+  has(handler: string): boolean {
+    return this.places.has(handler);
+  }
+
+  /** Runs that it was given and that are not settled. */
+  get heldCount(): number {
+    return this.#heldCount;
+  }
+  /** How many more it can be given. */
+  get room(): number {
+    return this.#freeSlots.length;
+  }
+  get held(): Waiting[] {
+    return this.#held.filter((entry) => entry !== undefined);
+  }
+
+  /** Hands over commands, all of them with a place here, and no more than there is room for. */
+  post(entries: readonly Waiting[], forget: readonly Mark[], nowMs: number): void {
+    if (this.#heldCount === 0) this.#stoodSinceMs = nowMs;
+    const count = entries.length;
+    const slots = new Uint32Array(count);
+    const after = new Uint32Array(count);
+    const handlers = new Uint32Array(count);
+    const attempts = new Uint8Array(count);
+    const numbers = new Float64Array(count);
+    const invocations: string[] = [];
+    const traces: string[] = [];
+    for (let index = 0; index < count; index++) {
+      const entry = entries[index] as Waiting;
+      const slot = this.#freeSlots.pop() as number;
+      entry.slot = slot;
+      this.#held[slot] = entry;
+      slots[index] = slot;
+      after[index] = (entry.after?.slot ?? -1) + 1;
+      handlers[index] = this.places.get(entry.handler.name) as number;
+      attempts[index] = Math.min(255, entry.attempts + 1);
+      numbers[index] = entry.receipt.number;
+      invocations.push(entry.invocation);
+      traces.push(entry.trace);
+      this.heldBytes += entry.bytes;
+      this.expectedMs += entry.handler.pace.startMs;
+    }
+    this.#heldCount += count;
     const messages = pack(entries.map((entry) => entry.message));
-    const handlers = Uint32Array.from(entries, (entry) => this.handlers[entry.handler] as number);
-    const invocations = entries.map((entry) => entry.invocation);
-    const batch = { kind: 'commands', messages, handlers, invocations };
+    const columns = { messages, slots, after, handlers, invocations, attempts, numbers, traces };
+    const batch: Commands = { kind: 'commands', ...columns, forget };
     this.#thread.postMessage(batch, transferOf(messages));
   }
 
-  /** How long it has stood in one place by its own fault. To be asked again and again while it holds something. */
-  stuckMs(nowMs: number): number {
+  /** Takes out the one whose run has settled; undefined where nobody was given that slot. */
+  takeSettled(slot: number): Waiting | undefined {
+    const entry = this.#held[slot];
+    if (entry === undefined) return undefined;
+    this.#held[slot] = undefined;
+    this.#heldCount--;
+    this.heldBytes -= entry.bytes;
+    Atomics.store(this.#progress, Progress.Slots + slot, SlotState.Free);
+    this.#freeSlots.push(slot);
+    return entry;
+  }
+
+  /** Reckons anew what waits in it. */
+  reckon(): void {
+    this.expectedMs = 0;
+    if (this.#heldCount === 0) return;
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const entry = this.#held[slot];
+      if (entry === undefined || this.#stateOf(slot) !== SlotState.Free) continue;
+      this.expectedMs += entry.handler.pace.startMs;
+    }
+  }
+
+  /**
+   * The time limit that it has exceeded, by more than `graceMs`, without doing anything but one run;
+   * undefined while it has not. To be asked again and again while it holds something.
+   */
+  exceededMs(nowMs: number, graceMs: number): number | undefined {
     const waiting = this.#read(Progress.Waiting);
-    const stood = `${this.#read(Progress.Running)} ${this.#read(Progress.Settled)} ${waiting}`;
+    const running = this.#read(Progress.Running);
+    const stood = `${running} ${this.#read(Progress.Beat)} ${waiting}`;
     if (stood !== this.#stood || waiting === 1) {
       this.#stood = stood;
       this.#stoodSinceMs = nowMs;
     }
-    return nowMs - this.#stoodSinceMs;
+    const entry = running === 0 ? undefined : this.#held[running - 1];
+    const limitMs = entry === undefined ? this.#longestMs() : this.#limitOf(entry);
+    return nowMs - this.#stoodSinceMs > limitMs + graceMs ? limitMs : undefined;
+  }
+
+  /** Of those that have begun, the longest time that one may take. */
+  #longestMs(): number {
+    const limits = this.held
+      .filter(({ slot }) => this.#stateOf(slot) === SlotState.Begun)
+      .map((entry) => this.#limitOf(entry));
+    return limits.length === 0 ? this.#timeoutMs : Math.max(...limits);
+  }
+
+  #limitOf({ handler: { rules } }: Waiting): number {
+    return rules.timeoutMs ?? this.#timeoutMs;
   }
 
   /** Takes the right to commit away; false where it is committing, or where what it committed is still on its way here. */
   condemn(): boolean {
-    const phase = Atomics.compareExchange(
-      this.#progress,
-      Progress.Phase,
-      Phase.Running,
-      Phase.Condemned,
-    );
-    return phase !== Phase.Settling && this.#read(Progress.Settled) === this.#settledCount;
+    const { Running, Settling, Condemned } = Phase;
+    const place = Progress.Phase;
+    const phase = Atomics.compareExchange(this.#progress, place, Running, Condemned);
+    const unheard = ({ slot }: Waiting) => this.#stateOf(slot) === SlotState.Settled;
+    return phase !== Settling && !this.held.some(unheard);
   }
 
   /** Has it tear down and end by itself, at the latest after `timeoutMs`; resolves when it is gone. It must hold nothing. */
@@ -140,19 +247,24 @@ export class PoolWorker {
     this.#closing.resolve();
   }
 
-  /** Takes out what it was running when it ended: undefined where it stood between two runs. */
-  takeRunning(): Waiting | undefined {
+  /** Takes out all that it held, once it is no more. */
+  takeLost(): Lost {
+    const { held } = this;
+    const ofState = (state: number) => held.filter(({ slot }) => this.#stateOf(slot) === state);
     const running = this.#read(Progress.Running);
-    return running === 0
-      ? undefined
-      : this.held.splice((running - 1 - this.#settledCount) | 0, 1)[0];
+    const begun = ofState(SlotState.Begun);
+    const lost: Lost = {
+      running: begun.find(({ slot }) => slot === running - 1),
+      begun,
+      unheard: ofState(SlotState.Settled),
+      rest: ofState(SlotState.Free),
+    };
+    for (const { slot } of held) this.takeSettled(slot);
+    return lost;
   }
 
-  /** Takes out what it committed without our hearing of it; nothing, unless a thread breaks off in the midst of a message. */
-  takeUnheard(): readonly Waiting[] {
-    const unheard = (this.#read(Progress.Settled) - this.#settledCount) | 0;
-    this.#settledCount += unheard;
-    return this.held.splice(0, unheard);
+  #stateOf(slot: number): number {
+    return this.#read(Progress.Slots + slot);
   }
 
   #read(place: number): number {
@@ -171,8 +283,11 @@ export class PoolWorker {
         this.places = new Map(note.handlers.map(({ name }, place) => [name, place]));
         return this.#loaded.resolve(note);
       case 'outcomes':
-        this.#settledCount = (this.#settledCount + note.durationsMs.length) | 0;
+        if (note.heapBytes > 0) this.heapBytes = note.heapBytes;
         return this.#listener.settled(this, note);
+      case 'idle':
+        this.expectedMs = 0;
+        return this.#listener.idle(this);
       case 'retired':
         return this.end();
       case 'log':

@@ -4,52 +4,64 @@
  *
  * A worker holds about as much work as it does in `TARGET_MS`, judged by what its handlers took so
  * far: enough to make batches, little enough not to keep a command from another worker that is free.
+ * What a run awaits is no work: so many may wait at a time in a worker as it has slots.
  */
-import { randomBytes } from 'node:crypto';
 import type { Separator } from '../auth/user-topic.ts';
-import type { MessageNumber } from '../broker/changes.ts';
+import type { CommandState, DeadLetter, MessageNumber, StoredCommand } from '../broker/changes.ts';
+import type { Position } from '../broker/ledger.ts';
 import type { Millis } from '../broker/outbox.ts';
-import type { Message } from '../mqtt/packet.ts';
+import type { Message, Publisher } from '../mqtt/packet.ts';
 import type { TopicFilter, TopicName } from '../mqtt/topic.ts';
+import { Backlog } from './backlog.ts';
 import { unpack } from './batch.ts';
 import type { Catalogue } from './catalogue.ts';
-import { CommandQueue, type Receipt, type Waiting, waitingBytes } from './command-queue.ts';
-import { Crew } from './crew.ts';
+import { CommandQueue } from './command-queue.ts';
+import { Conclusions, received } from './conclusion.ts';
+import { Crew, type CrewOptions } from './crew.ts';
 import {
   type CommandDropReason,
   newPluginCounters,
   type PluginCounters,
   type PluginEvent,
-  type RunParty,
 } from './events.ts';
-import type { Outcomes } from './exchange.ts';
+import type { Outcomes, Route } from './exchange.ts';
 import { type Fault, fault } from './fault.ts';
-import { scanPlugins } from './loader.ts';
-import { migrate } from './migrations.ts';
+import type { HookEvent } from './handler.ts';
+import { HandlerStates } from './handler-states.ts';
+import { Names } from './invocation.ts';
+import type { Sent } from './mark.ts';
+import { findMark, Marks } from './marks.ts';
 import type { PoolWorker } from './pool-worker.ts';
-import { openDatabase } from './store.ts';
+import { Retries, type RetryClock, realClock } from './retries.ts';
+import { type HandlerState, type Receipt, Waiting } from './waiting.ts';
 
 export interface PoolOptions {
   /** The plugins folder. One that is not there is an empty one. */
   readonly folder: string;
+  /** Where copies of it are made; nobody else may use it. */
+  readonly copies: string;
+  /** Whether to follow its changes. */
+  readonly watched: boolean;
   /** The handlers' database; made when something is first stored. */
   readonly storePath: string;
   readonly separator: Separator;
   readonly workers: number;
-  /** How long a run may take. */
+  /** How long a run may take, where its handler says nothing else. */
   readonly timeoutMs: number;
   /** How long one file may take to import. */
   readonly loadTimeoutMs: number;
-  /** Most commands that wait, and most bytes of them. */
+  /** Most commands that wait in memory, and most bytes of them. */
   readonly queuedCommands: number;
   readonly queuedBytes: number;
+  /** Time and chance of retries, where they are not the real ones. */
+  readonly clock?: RetryClock;
 }
 
 /** What the pool needs of whoever brings the commands: the broker of this process, or a connection to one. */
 export interface PoolHost {
   now(): Millis;
-  /** Takes a message of a plugin; tells why where it does not. */
-  sent(message: Message): string | undefined;
+  /** Takes a message of a run for `cause`; tells why where it does not. */
+  sent(message: Message, cause: Message): string | undefined;
   declares(topic: TopicName): boolean;
   /** Whether whoever published a command may have a response on the topic that it named. */
   mayReply(publisher: Publisher, topic: TopicName): boolean;
@@ -64,6 +76,8 @@ export interface PoolHost {
   tried(number: MessageNumber, handler: string, attempts: number): void;
   /** It is given up. `handled` is told in the same turn. */
   buried(letter: DeadLetter): void;
+  /** The commands that handlers name, and the hooks that they want, are these from now on. */
+  serves(topics: readonly TopicFilter[], hooks: readonly HookEvent[]): void;
   /** A command from within. */
   enqueue(command: Message, only: string | undefined): void;
   /**
@@ -75,31 +89,29 @@ export interface PoolHost {
   report(event: PluginEvent): void;
 }
 
-/** A worker is given commands until it holds this much work, or this many, or this many bytes. */
+/** A worker is given commands until it holds this much work, or so many bytes. */
 const TARGET_MS = 10;
-const MOST_HELD = 256;
 const MOST_HELD_BYTES = 4 * 1024 * 1024;
-
-/** What a run of one handler usually takes. */
-interface Pace {
-  expectedMs: number;
-}
-
-/** A handler that is not known yet is given alone. */
-const UNKNOWN_PACE_MS = TARGET_MS;
-const LEAST_PACE_MS = 0.02;
 
 export class Pool {
   readonly counters: PluginCounters = newPluginCounters();
+  readonly handlers: HandlerStates;
   readonly #host: PoolHost;
-  readonly #queue: CommandQueue<PoolWorker>;
+  readonly #storePath: string;
+  readonly #queue: CommandQueue;
   readonly #crew: Crew;
+  readonly #retries: Retries<Waiting>;
+  readonly #marks = new Marks();
+  readonly #conclusions: Conclusions;
+  readonly #backlog: Backlog | undefined;
+  readonly #names = new Names();
   #catalogue: Catalogue | undefined = undefined;
-  #paces: readonly Pace[] = [];
   /** What came before the handlers were known. */
-  #early: { readonly message: Message; readonly number: MessageNumber }[] = [];
+  #early: Parameters<Pool['dispatch']>[] = [];
+  #started = false;
+  /** Whether all that was stored before this start was handed in, or lies in the backlog. */
+  #restored = false;
   #sequence = 0;
-  readonly #prefix = randomBytes(4).toString('hex');
   #flushing = false;
   #stopping = false;
   #whenIdle: (() => void) | undefined = undefined;
@@ -107,68 +119,63 @@ export class Pool {
   /** Throws a `StoreProblem` where a migration fails, and where the folder cannot be read. */
   constructor(options: PoolOptions, host: PoolHost) {
     this.#host = host;
-    this.#queue = new CommandQueue(options.queuedCommands, options.queuedBytes);
-    const { root = '', files, refused } = scanPlugins(options.folder);
-    for (const why of refused) {
-      host.report({ kind: 'plugin-refused', plugin: undefined, fault: why });
-    }
-    const { storePath, timeoutMs } = options;
-    this.#crew = new Crew(
-      { ...options, root, files },
-      {
-        ready: (worker) => this.#fill(worker),
-        settled: (worker, outcomes) => this.#settled(worker, outcomes),
-        lost: (worker, why) => this.#lost(worker, why),
-        said: (note) =>
-          this.#host.report(note.kind === 'log' ? { ...note, kind: 'handler-log' } : note),
-        report: (event) => this.#report(event),
-      },
-    );
-    if (root !== '') {
-      for (const migration of migrate(() => openDatabase(storePath, timeoutMs), root)) {
-        host.report({ kind: 'migrated', migration });
-      }
-    }
+    const { queuedCommands, queuedBytes, clock = realClock, ...rest } = options;
+    this.#storePath = options.storePath;
+    this.handlers = new HandlerStates(options.workers);
+    this.#queue = new CommandQueue(queuedCommands, queuedBytes);
+    this.#retries = new Retries(clock, (entry) => this.#due(entry));
+    const parts = [this.#queue, this.#retries, this.#marks, this.counters] as const;
+    this.#conclusions = new Conclusions(host, ...parts);
+    this.#backlog = host.fetch && new Backlog(host.fetch);
+    const crewOptions: CrewOptions = {
+      ...rest,
+      writeLock: new Int32Array(new SharedArrayBuffer(4)),
+    };
+    this.#crew = new Crew(crewOptions, {
+      swapped: (catalogue) => this.#swapped(catalogue),
+      ready: (worker) => this.#fill(worker),
+      wants: (worker) => this.handlers.wants(worker),
+      settled: (worker, outcomes) => this.#settled(worker, outcomes),
+      lost: (worker, why) => this.#lost(worker, why),
+      said: (note) => host.report(note.kind === 'log' ? { ...note, kind: 'handler-log' } : note),
+      report: (event) => this.#report(event),
+    });
   }
 
-  /** Loads the plugins; `topics` is known from then on. */
+  /** Loads the plugins. Throws a `StoreProblem` where the handlers' database cannot be read. */
   async start(): Promise<void> {
-    const catalogue = await this.#crew.start();
-    this.#catalogue = catalogue;
-    this.#paces = catalogue.handlers.map(() => ({ expectedMs: UNKNOWN_PACE_MS }));
-    for (const { message, number } of this.#early.splice(0)) this.dispatch(message, number);
+    this.#marks.read(this.#storePath);
+    await this.#crew.start();
+    this.#started = true;
+    for (const command of this.#early.splice(0)) this.dispatch(...command);
+    this.#forgetFound();
   }
 
-  /** What the plugins handle: for `Broker.handles`. */
+  /** What the plugins handle. */
   get topics(): readonly TopicFilter[] {
     return this.#catalogue?.topics ?? [];
   }
 
+  /** Whether there is a handler of that name. The empty name stands for whoever handles a command's topic. */
+  hasHandler(name: string): boolean {
+    return name === '' || this.#catalogue?.named(name) !== undefined;
+  }
+
   /**
-   * A command for whoever handles its topic; its payload must be good beyond the turn. What finds no
-   * room is dropped, and counted. `number` is for `PoolHost.handled`, 0 where nobody asks.
+   * A command for whoever handles its topic; its payload must be good beyond the turn. `number` is 0 where
+   * it is not stored: then it is dropped, and counted, where there is no room for it. What is stored is
+   * left on disk and read again when there is room.
    */
-  dispatch(message: Message, number: MessageNumber): void {
+  dispatch(message: Message, number: MessageNumber, state: CommandState | undefined): void {
     if (this.#stopping) return this.#drop('stopped', message);
-    if (this.#catalogue === undefined) {
-      this.#early.push({ message, number });
+    if (!this.#started) {
+      this.#early.push([message, number, state]);
       return;
     }
-    const handlers = this.#catalogue.matching(message.topic);
-    if (handlers.length === 0) return this.#drop('no-handler', message);
-    const receipt: Receipt = { number, outstanding: handlers.length, dropped: false };
-    for (const handler of handlers) {
-      const sequence = ++this.#sequence;
-      const invocation = `${this.#prefix}-${sequence.toString(36)}`;
-      const entry: Waiting = { message, receipt, handler, invocation, sequence };
-      const reason = this.#queue.offer(entry);
-      if (reason === undefined) continue;
-      this.#drop(reason, message);
-      // A stored command stays on disk, and comes back with the next start.
-      receipt.dropped = true;
-      this.#release(receipt);
+    if (number !== 0 && this.#backlog !== undefined && this.#isFull(message)) {
+      if (this.#backlog.leave(number)) return this.#readOn();
     }
-    this.#count();
+    this.#admit(message, number, state);
     if (this.#flushing) return;
     this.#flushing = true;
     // When the turn has handed over all its commands: they make one batch for each worker.
@@ -178,9 +185,44 @@ export class Pool {
     });
   }
 
+  /** Commands that `PoolHost.fetch` asked for, with more behind them or not. */
+  fetched(commands: readonly StoredCommand[], more: boolean): void {
+    if (this.#stopping) return;
+    for (const { content, message, state } of commands) this.#admit(content, message, state);
+    this.#backlog?.came(commands.at(-1)?.message, more);
+    this.#forgetFound();
+    this.#flush();
+    this.#readOn();
+  }
+
+  /** All commands of an earlier start were handed in. */
+  restored(): void {
+    this.#restored = true;
+    this.#forgetFound();
+  }
+
+  /** All up to `count` is on disk. */
+  stored(count: Position): void {
+    this.#marks.stored(count);
+  }
+
+  /** Storing goes on again. */
+  storageBack(): void {
+    this.#conclusions.storageBack();
+    this.#queue.holdStored(this.#host.storageFails());
+    this.#afterwards();
+    this.#flush();
+  }
+
+  /** Takes the plugins folder as it is now, if it has changed. */
+  reload(): void {
+    this.#crew.reload();
+  }
+
   /** Takes no more, gives what waits until `timeoutMs` to be done, and ends the workers. What is not done then is dropped; what is stored waits for the next start. */
   async stop(timeoutMs: number): Promise<void> {
     this.#stopping = true;
+    this.#shelve();
     if (this.#queue.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#whenIdle = resolve;
@@ -188,118 +230,237 @@ export class Pool {
       await promise;
       clearTimeout(timer);
     }
-    const held = [...this.#crew.workers].flatMap((worker) => worker.held);
-    this.#crew.stop();
-    for (const { message } of [...held, ...this.#queue.clear()]) this.#drop('stopped', message);
+    const workers = [...this.#crew.workers, ...this.#crew.retired];
+    const held = workers.flatMap((worker) => worker.held);
+    for (const { message } of [...held, ...this.#queue.remove(() => true)]) {
+      this.#drop('stopped', message);
+    }
+    await this.#crew.stop();
+  }
+
+  /** What is to be tried again waits for the next start, and so does what is kept behind it. */
+  #shelve(): void {
+    const kept = this.#queue.remove((entry) => this.#queue.isKeptBack(entry));
+    for (const entry of this.#retries.takeAll()) {
+      this.#queue.finished(entry);
+      kept.push(entry);
+    }
+    for (const { message } of kept) this.#drop('stopped', message);
+  }
+
+  #isFull({ topic, payload }: Message): boolean {
+    const bytes = topic.length + payload.length;
+    return this.#backlog?.waits === true || this.#queue.refusal(bytes) !== undefined;
+  }
+
+  /** Takes a command in, whether there is room or not where it is stored. */
+  #admit(message: Message, number: MessageNumber, state: CommandState | undefined): void {
+    const done = state?.parts.filter((part) => part.done).map((part) => part.handler) ?? [];
+    const matching = this.#matching(message.topic, state?.only);
+    const handlers = matching.filter(({ name }) => !done.includes(name));
+    if (handlers.length === 0) return this.#unwanted(message, number, state, matching.length > 0);
+    const receipt: Receipt = { number, outstanding: handlers.length };
+    const nowMs = performance.now();
+    for (const handler of handlers) {
+      const tried = state?.parts.find((part) => part.handler === handler.name)?.attempts ?? 0;
+      const entry = this.#entryFor(message, receipt, handler, tried, nowMs);
+      const reason = number === 0 ? this.#queue.refusal(entry.bytes) : undefined;
+      if (reason !== undefined) {
+        this.#drop(reason, message);
+        continue;
+      }
+      const sends = number === 0 ? undefined : this.#marks.take(number, handler.name);
+      if (sends === undefined) this.#queue.add(entry);
+      else this.#conclusions.resume(entry, sends);
+    }
+    this.#count();
+  }
+
+  #matching(topic: TopicName, only: string | undefined): readonly HandlerState[] {
+    const catalogue = this.#catalogue;
+    if (catalogue === undefined) return [];
+    if (only === undefined || only === '') return this.handlers.of(catalogue.matching(topic));
+    const handler = catalogue.named(only);
+    return handler === undefined ? [] : this.handlers.of([handler]);
+  }
+
+  #entryFor(
+    message: Message,
+    receipt: Receipt,
+    handler: HandlerState,
+    attempts: number,
+    nowMs: number,
+  ): Waiting {
+    const sequence = ++this.#sequence;
+    const name = this.#names.nameOf(message, receipt.number, handler.name, sequence);
+    const { invocation, trace } = name;
+    return new Waiting(message, receipt, handler, invocation, trace, sequence, attempts, nowMs);
+  }
+
+  /** Nobody is left for a command: all are done with it, or its plugin is gone. */
+  #unwanted(
+    message: Message,
+    number: MessageNumber,
+    state: CommandState | undefined,
+    isDone: boolean,
+  ): void {
+    if (isDone) {
+      this.#host.handled(number, undefined);
+      return;
+    }
+    this.#drop('no-handler', message);
+    if (number === 0 && message.qos === 0) return;
+    const detail = `no handler is there for ${message.topic}`;
+    const part = state?.parts.find(({ done }) => !done);
+    const handler = state?.only || part?.handler || '';
+    this.#host.buried({
+      message: number,
+      content: message,
+      handler,
+      kind: 'no-handler',
+      detail,
+      at: undefined,
+      stack: undefined,
+      attempts: part?.attempts ?? 0,
+      invocation: this.#names.nameOf(message, number, handler, ++this.#sequence).invocation,
+      diedAtMs: this.#host.now(),
+    });
+    if (number !== 0) this.#host.handled(number, undefined);
+  }
+
+  /** Other handlers serve from now on. What waits for one that is gone altogether is given up. */
+  #swapped(catalogue: Catalogue): void {
+    this.#catalogue = catalogue;
+    this.handlers.become(catalogue);
+    this.#queue.relist();
+    for (const entry of this.#queue.remove(({ handler }) => handler.gone)) this.#giveUp(entry);
+    this.#host.serves(catalogue.topics, catalogue.hooks);
+    this.#afterwards();
+    this.#flush();
+  }
+
+  #giveUp(entry: Waiting): void {
+    this.#end(entry, fault('no-handler', 'its handler was removed'));
   }
 
   #flush(): void {
     for (const worker of this.#crew.workers) this.#fill(worker);
+    for (const worker of this.#crew.retired) this.#fill(worker);
   }
 
   /** Gives a worker what it has room for. */
   #fill(worker: PoolWorker): void {
+    this.#queue.holdStored(this.#host.storageFails());
     const entries: Waiting[] = [];
-    while (
-      worker.expectedMs < TARGET_MS &&
-      worker.held.length + entries.length < MOST_HELD &&
-      worker.heldBytes < MOST_HELD_BYTES
-    ) {
+    let { expectedMs, heldBytes, room } = worker;
+    while (room > 0 && expectedMs < TARGET_MS && heldBytes < MOST_HELD_BYTES) {
       const entry = this.#queue.take(worker);
       if (entry === undefined) break;
       if (entry.message.expiresAtMs <= this.#host.now()) {
         this.#drop('expired', entry.message); // [MQTT-3.3.2-5]
-        this.#finish(entry);
-      } else if ((worker.handlers[entry.handler] ?? -1) === -1) {
-        this.#failed(entry, fault('load', 'the file of its handler does not load any more'));
-        this.#finish(entry);
+        this.#conclusions.drop(entry);
+      } else if (!worker.has(entry.handler.name)) {
+        const detail = 'the file of its handler does not load any more';
+        this.#end(entry, fault('load', detail));
       } else {
         entries.push(entry);
-        worker.expectedMs += this.#paceOf(entry).expectedMs;
-        worker.heldBytes += waitingBytes(entry);
+        room--;
+        expectedMs += entry.handler.pace.startMs;
+        heldBytes += entry.bytes;
       }
     }
     if (entries.length === 0) return;
-    worker.post(entries, performance.now());
+    const nowMs = performance.now();
+    for (const { handler, sinceMs } of entries) {
+      handler.counters.waitSeconds.observe((nowMs - sinceMs) / 1_000);
+    }
+    worker.post(entries, this.#marks.takeUseless(), nowMs);
     this.#crew.watch();
   }
 
-  #settled(worker: PoolWorker, outcomes: Outcomes): void {
-    const { durationsMs, faults, sendCounts, toUser, sends } = outcomes;
-    const entries = worker.held.splice(0, durationsMs.length);
-    const messages = sends === undefined ? [] : unpack(sends);
-    let sent = 0;
-    for (const [index, entry] of entries.entries()) {
-      const durationMs = durationsMs[index] as number;
-      this.counters.runs++;
-      this.counters.runSeconds += durationMs / 1_000;
-      const pace = this.#paceOf(entry);
-      pace.expectedMs = Math.max(LEAST_PACE_MS, pace.expectedMs * 0.8 + durationMs * 0.2);
-      for (let left = sendCounts[index] as number; left > 0; left--, sent++) {
-        this.#send(entry, messages[sent] as Message, toUser[sent] === 1);
-      }
+  #due(entry: Waiting): void {
+    entry.sinceMs = performance.now();
+    if (entry.handler.gone) {
+      this.#giveUp(entry);
+      this.#afterwards();
+    } else {
+      this.#queue.due(entry);
     }
-    for (const [index, why] of faults) this.#failed(entries[index] as Waiting, why);
-    for (const entry of entries) this.#finish(entry);
-    worker.heldBytes = 0;
-    worker.expectedMs = 0;
-    for (const entry of worker.held) {
-      worker.heldBytes += waitingBytes(entry);
-      worker.expectedMs += this.#paceOf(entry).expectedMs;
-    }
-    this.#fill(worker);
-  }
-
-  /** Commits are over: nothing of this can be taken back, only refused. */
-  #send(entry: Waiting, message: Message, toUser: boolean): void {
-    const refusal =
-      toUser && this.#host.declares(message.topic)
-        ? 'the topic is a declared command, and never a user topic'
-        : this.#host.sent({
-            ...message,
-            // Kept for long, it must not hold on to the whole batch.
-            payload: message.payload.slice(),
-            expiresAtMs: this.#host.now() + message.expiresAtMs,
-          });
-    if (refusal === undefined) {
-      this.counters.sends++;
-      return;
-    }
-    this.counters.sendsRefused++;
-    const { topic } = message;
-    this.#host.report({ kind: 'send-refused', run: this.#partyOf(entry), topic, detail: refusal });
-  }
-
-  /** What the worker was running failed with it. Of all else that it held, nothing has happened: others take it. */
-  #lost(worker: PoolWorker, why: Fault): void {
-    for (const entry of worker.takeUnheard()) {
-      this.#failed(entry, fault('worker-lost', 'it was done, but what it sent is lost'));
-      this.#finish(entry);
-    }
-    const running = worker.takeRunning();
-    if (running !== undefined) {
-      this.#failed(running, why);
-      this.#finish(running);
-    }
-    this.#queue.giveBack(worker, worker.held.splice(0));
     this.#flush();
   }
 
-  #failed(entry: Waiting, why: Fault): void {
-    this.counters.failed[why.kind]++;
-    this.#host.report({ kind: 'run-failed', run: this.#partyOf(entry), fault: why });
+  #settled(worker: PoolWorker, outcomes: Outcomes): void {
+    const { slots, durationsMs, startsMs, faults, wrote, sendCounts, routes } = outcomes;
+    const messages = outcomes.sends === undefined ? [] : unpack(outcomes.sends);
+    const nowMs = this.#host.now();
+    const faultsByIndex = new Map(faults);
+    let sent = 0;
+    for (const [index, slot] of slots.entries()) {
+      const sends: Sent[] = [];
+      for (let left = sendCounts[index] as number; left > 0; left--, sent++) {
+        const message = received(messages[sent] as Message, nowMs);
+        sends.push({ route: routes[sent] as Route, message });
+      }
+      const entry = worker.takeSettled(slot);
+      if (entry === undefined) continue;
+      const durationMs = durationsMs[index] as number;
+      entry.handler.learn(durationMs, startsMs[index] as number);
+      const why = faultsByIndex.get(index);
+      this.#conclusions.take({ entry, fault: why, durationMs, wrote: wrote[index] === 1, sends });
+    }
+    worker.reckon();
+    this.#afterwards();
+    this.#fill(worker);
   }
 
-  #finish(entry: Waiting): void {
-    this.#queue.finished(entry);
-    this.#release(entry.receipt);
+  /** What the worker had begun failed with it. Of all else that it held, nothing has happened: others take it. */
+  #lost(worker: PoolWorker, why: Fault): void {
+    const { running, begun, unheard, rest } = worker.takeLost();
+    this.#queue.giveBack(worker, rest);
+    for (const entry of unheard) this.#recover(entry);
+    const culprit = running ?? (begun.length === 1 ? begun[0] : undefined);
+    for (const entry of begun) {
+      const blamed = culprit === undefined || entry === culprit;
+      const detail = `another run ended its worker: ${why.detail}`;
+      this.#end(entry, blamed ? why : fault('worker-lost', detail));
+    }
+    this.#afterwards();
+    this.#flush();
+  }
+
+  /** A run was committed, but its outcome was lost with its worker: what it sent is in its mark, if it left one. */
+  #recover(entry: Waiting): void {
+    const { receipt, handler } = entry;
+    const { number } = receipt;
+    const sends = number === 0 ? undefined : findMark(this.#storePath, number, handler.name);
+    if (sends === undefined) {
+      this.#end(entry, fault('worker-lost', 'it was done, but what it sent is lost'));
+    } else {
+      const durationMs = undefined;
+      this.#conclusions.take({ entry, fault: undefined, durationMs, wrote: true, sends });
+    }
+  }
+
+  #end(entry: Waiting, why: Fault): void {
+    const durationMs = undefined;
+    this.#conclusions.take({ entry, fault: why, durationMs, wrote: false, sends: [] });
+  }
+
+  /** Runs are over: there may be room. */
+  #afterwards(): void {
+    if (this.#stopping) this.#shelve();
     this.#count();
+    this.#readOn();
     if (this.#queue.size === 0) this.#whenIdle?.();
   }
 
-  #release(receipt: Receipt): void {
-    const { number, dropped } = receipt;
-    if (--receipt.outstanding === 0 && number !== 0 && !dropped) this.#host.handled(number);
+  #readOn(): void {
+    if (this.#queue.roomy && !this.#stopping) this.#backlog?.read();
+  }
+
+  /** Once all that was stored before was seen, the marks that are left are of no use. */
+  #forgetFound(): void {
+    if (this.#started && this.#restored && this.#backlog?.waits !== true) this.#marks.forgetFound();
   }
 
   #drop(reason: CommandDropReason, { topic, publisher }: Message): void {
@@ -316,16 +477,5 @@ export class Pool {
   #count(): void {
     this.counters.queuedCommands = this.#queue.size;
     this.counters.queuedBytes = this.#queue.bytes;
-  }
-
-  #paceOf(entry: Waiting): Pace {
-    return this.#paces[entry.handler] as Pace;
-  }
-
-  #partyOf({ message, handler, invocation }: Waiting): RunParty {
-    const { topic, publisher } = message;
-    const { user, clientIdentifier } = publisher;
-    const plugin = this.#catalogue?.handlers[handler]?.file.plugin ?? '';
-    return { plugin, invocation, topic, user, clientIdentifier };
   }
 }

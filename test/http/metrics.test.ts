@@ -3,7 +3,8 @@ import { dropReasons } from '../../core/broker/outbox.ts';
 import { LoopLag } from '../../core/http/loop-lag.ts';
 import { metricsPage } from '../../core/http/metrics.ts';
 import { MetricsPage } from '../../core/http/prometheus.ts';
-import { Histogram, socketRefusals } from '../../core/net/counters.ts';
+import { Histogram } from '../../core/broker/histogram.ts';
+import { socketRefusals } from '../../core/net/counters.ts';
 import { stage } from '../net/fake-broker.ts';
 
 describe('the text format', () => {

@@ -1,0 +1,56 @@
+/** The handlers as the pool knows them: each by its name, from one version of its plugin to the next. */
+import type { Catalogue } from './catalogue.ts';
+import type { Taker } from './command-queue.ts';
+import { newHandlerCounters } from './events.ts';
+import { type LoadedHandler, SLOTS } from './exchange.ts';
+import { HandlerState } from './waiting.ts';
+
+/** No handler has more than this part of all slots, so that what one awaits keeps no other from running. */
+const LARGEST_SHARE = 0.75;
+
+export class HandlerStates {
+  readonly #mostRuns: number;
+  readonly #states = new Map<string, HandlerState>();
+
+  constructor(workers: number) {
+    this.#mostRuns = Math.floor(LARGEST_SHARE * SLOTS) * workers;
+  }
+
+  /** In the order in which they came to be known. */
+  [Symbol.iterator](): Iterator<HandlerState> {
+    return this.#states.values();
+  }
+
+  of(handlers: readonly LoadedHandler[]): HandlerState[] {
+    return handlers.map(({ name }) => this.#states.get(name) as HandlerState);
+  }
+
+  /** Those of `catalogue` are the ones there are; others are gone. */
+  become(catalogue: Catalogue): void {
+    for (const state of this.#states.values()) state.gone = true;
+    for (const handler of catalogue.handlers.values()) this.#take(handler, false);
+    for (const handler of catalogue.leaving) this.#take(handler, true);
+    for (const state of this.#states.values()) if (state.gone) this.#states.delete(state.name);
+  }
+
+  /** Whether something waits for a removed handler that `taker` has. */
+  wants(taker: Taker): boolean {
+    for (const { leaving, waiting, running, name } of this.#states.values()) {
+      if (leaving && waiting + running > 0 && taker.has(name)) return true;
+    }
+    return false;
+  }
+
+  #take({ name, file, rules }: LoadedHandler, leaving: boolean): void {
+    let state = this.#states.get(name);
+    if (state === undefined) {
+      state = new HandlerState(name, file.plugin, rules, newHandlerCounters());
+      this.#states.set(name, state);
+    }
+    state.plugin = file.plugin;
+    state.rules = rules;
+    state.limit = Math.min(rules.concurrency, this.#mostRuns);
+    state.leaving = leaving;
+    state.gone = false;
+  }
+}
