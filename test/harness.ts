@@ -81,6 +81,8 @@ export class Harness {
   readonly #storage = new MemoryStorage();
   #stored = 0;
   readonly #wanted: [session: SessionNumber, after: Sequence, limit: number, bytes: number][] = [];
+  #topics: readonly TopicFilter[] = [];
+  #hooks: readonly string[] = [];
   #connections = 0;
   #assigned = 0;
 
@@ -185,8 +187,16 @@ export class Harness {
     this.#enter(() => this.broker.shutDown(this.now));
   }
 
+  /** Plugins handle `topics`, in place of those before. */
   handles(...topics: string[]): void {
-    this.#enter(() => this.broker.handles(topics as TopicFilter[], this.now));
+    this.#topics = topics as TopicFilter[];
+    this.#enter(() => this.broker.handles(this.#topics, this.#hooks, this.now));
+  }
+
+  /** Plugins want these hooks, in place of those before. */
+  wants(...hooks: string[]): void {
+    this.#hooks = hooks;
+    this.#enter(() => this.broker.handles(this.#topics, hooks, this.now));
   }
 
   /** The events of one kind, in the order in which they were reported. */

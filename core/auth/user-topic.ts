@@ -67,6 +67,32 @@ export function userTopic(user: string, name: string, separator: Separator): Top
 }
 
 /**
+ * Whose topic `topic` is, and under which name: what `userTopic` made it of. Undefined where no user's
+ * topics can spell it. Whether there is such a user is another question: `app_news` is the `news` of
+ * the user `app`.
+ */
+export function readUserTopic(
+  topic: TopicName,
+  separator: Separator,
+): { readonly user: string; readonly name: string } | undefined {
+  const end = topic.indexOf(separator);
+  if (end < 1 || end === topic.length - 1) return undefined;
+  const encoded = topic.slice(0, end);
+  const user = encoded.includes('%') ? decodeLevel(encoded) : encoded;
+  // Only one spelling of an id is its own.
+  if (user === undefined || encodeUser(user) !== encoded) return undefined;
+  return { user, name: topic.slice(end + 1) };
+}
+
+function decodeLevel(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
  * Whether `topic` is one of this user's topics: `<user>`, the separator, and a name.
  * `encodedUser` comes from `encodeUser`; nothing is owned where it is empty.
  */

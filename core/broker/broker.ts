@@ -3,7 +3,7 @@
  * number; nothing here or below reads a clock, opens a socket, rolls a die or awaits.
  */
 import { staffReach } from '../auth/rights.ts';
-import type { Message } from '../mqtt/packet.ts';
+import type { Message, Publisher } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { TopicFilter, TopicName } from '../mqtt/topic.ts';
 import { checkTopic } from './bounds.ts';
@@ -13,6 +13,7 @@ import type {
   LetterNumber,
   MessageNumber,
   Snapshot,
+  StoredSchedule,
 } from './changes.ts';
 import { bury, drop, enqueue, finish, retried } from './commands.ts';
 import { acceptConnect, refuse } from './connect.ts';
@@ -20,15 +21,19 @@ import { Connection } from './connection.ts';
 import { type Counters, count } from './counters.ts';
 import type { Position, StorageFailure } from './ledger.ts';
 import type { ConnectionId, Millis, Origin, Verification } from './outbox.ts';
+import { wantHooks } from './presence.ts';
 import { Publication } from './publication.ts';
 import { fetched, pump } from './pump.ts';
 import { failReceipts, settleReceipts } from './receipts.ts';
 import { endRenewal } from './renewal.ts';
+import { mayReply } from './reply.ts';
 import { restore } from './restore.ts';
 import { retain } from './retained.ts';
 import { route, submit } from './route.ts';
+import { beginSchedule, endSchedule, endTick, tick } from './schedules.ts';
 import { type BrokerOptions, State } from './state.ts';
 import { SysTicker } from './sys.ts';
+import { isUndelivered } from './undelivered.ts';
 
 export type { BrokerOptions } from './state.ts';
 
@@ -43,12 +48,28 @@ export interface Broker {
   verified(result: Verification, now: Millis): void;
   /** From the bus: never forwarded again. */
   arrived(message: Message, now: Millis): void;
-  /** From a plugin in this process. Undefined where it was taken, else why it was not. */
-  sent(message: Message, now: Millis): string | undefined;
+  /**
+   * From a plugin in this process, whose run was for the command `cause`. Undefined where it was taken,
+   * else why it was not.
+   */
+  sent(message: Message, now: Millis, cause?: Message): string | undefined;
+  /** Whether the response to a command of `publisher` may go to `topic`. */
+  mayReply(publisher: Publisher, topic: TopicName): boolean;
   /** Whether `topic` is a declared command now: a send to a user topic that spells one is refused. */
   declares(topic: TopicName): boolean;
-  /** The topics that plugins handle, in place of those named before: declared commands. */
-  handles(topics: readonly TopicFilter[], now: Millis): void;
+  /**
+   * The topics that plugins handle, in place of those named before: declared commands; and the hooks
+   * that they want, of `connect`, `disconnect` and `undelivered`.
+   */
+  handles(topics: readonly TopicFilter[], hooks: readonly string[], now: Millis): void;
+  /** What is known of a handler's time table; undefined where it is new. */
+  scheduleOf(handler: string): StoredSchedule | undefined;
+  /** A handler's time table is `table` from now on, and its due times count from `throughMs`. */
+  schedules(handler: string, table: string, throughMs: Millis, now: Millis): void;
+  /** It has none any more. */
+  unschedules(handler: string, now: Millis): void;
+  /** It is due: `command` is enqueued for `handler` alone, and with it is kept that it was. */
+  tick(handler: string, table: string, dueMs: Millis, command: Message, now: Millis): void;
   /** The first `count` changes of all that were kept are on disk. */
   stored(count: number, now: Millis): void;
   /** Deliveries that were asked for were read from disk. */
@@ -160,13 +181,14 @@ class SansIoBroker implements Broker {
     this.#afterwards(now);
   }
 
-  sent(message: Message, now: Millis): string | undefined {
+  sent(message: Message, now: Millis, cause?: Message): string | undefined {
     const { topic } = message;
     if (topic.startsWith('$')) return `nobody may publish to ${topic}`;
     const unfit = checkTopic(this.#state, topic);
     if (unfit !== undefined) return unfit;
     const publication = Publication.adopt(message, staffReach(topic, this.#state.commands));
-    const outcome = submit(this.#state, publication, undefined, now);
+    const quiet = cause !== undefined && isUndelivered(cause);
+    const outcome = submit(this.#state, publication, undefined, now, quiet);
     this.#afterwards(now);
     if (outcome === 'full') return 'a queue or the store of retained messages is full';
     return outcome === 'unstorable' ? this.#state.ledger.failure?.detail : undefined;
@@ -176,7 +198,11 @@ class SansIoBroker implements Broker {
     return this.#state.commands.declares(topic);
   }
 
-  handles(topics: readonly TopicFilter[], _now: Millis): void {
+  mayReply(publisher: Publisher, topic: TopicName): boolean {
+    return mayReply(this.#state, publisher, topic);
+  }
+
+  handles(topics: readonly TopicFilter[], hooks: readonly string[], now: Millis): void {
     const { commands, handled } = this.#state;
     for (const topic of topics) {
       commands.add(topic);
@@ -187,6 +213,23 @@ class SansIoBroker implements Broker {
       handled.remove(topic);
     }
     this.#handled = [...topics];
+    wantHooks(this.#state, hooks, now);
+  }
+
+  scheduleOf(handler: string): StoredSchedule | undefined {
+    return this.#state.schedules.get(handler);
+  }
+
+  schedules(handler: string, table: string, throughMs: Millis, _now: Millis): void {
+    beginSchedule(this.#state, handler, table, throughMs);
+  }
+
+  unschedules(handler: string, _now: Millis): void {
+    endSchedule(this.#state, handler);
+  }
+
+  tick(handler: string, table: string, dueMs: Millis, command: Message, _now: Millis): void {
+    tick(this.#state, handler, table, dueMs, command);
   }
 
   stored(position: number, now: Millis): void {
@@ -211,6 +254,7 @@ class SansIoBroker implements Broker {
   }
 
   handled(message: MessageNumber, handler: string | undefined, _now: Millis): Position {
+    endTick(this.#state, message);
     return finish(this.#state, message, handler);
   }
 

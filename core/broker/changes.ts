@@ -88,6 +88,23 @@ export interface CommandPart {
   readonly done: boolean;
 }
 
+/** A device that is connected, or was when the process died, while plugins are told of such. */
+export interface StoredPresence {
+  readonly user: string;
+  readonly clientIdentifier: string;
+}
+
+/** Up to when a handler's time table is seen to. */
+export interface StoredSchedule {
+  readonly handler: string;
+  /** The time table, as one text: with another one, due times count anew. */
+  readonly table: string;
+  /** The due time of its last run; before the first, when the time table was first seen. */
+  readonly throughMs: Millis;
+  /** The command of that run, while it waits; 0 for none. */
+  readonly message: MessageNumber;
+}
+
 /** A command that one of its handlers gave up, with what happened at its last run. */
 export interface DeadLetter {
   /** 0 where the command was not stored: its message gets a number with the letter. */
@@ -189,7 +206,11 @@ export type Change =
   /** A handler gave a command up. `letter.message` is not 0 here. The oldest letters go where they are too many. */
   | { readonly kind: 'dead'; readonly number: LetterNumber; readonly letter: DeadLetter }
   /** A letter is dropped, or its message is a new command. It may be gone already. */
-  | { readonly kind: 'dead-dropped'; readonly number: LetterNumber };
+  | { readonly kind: 'dead-dropped'; readonly number: LetterNumber }
+  /** A device is connected, or not any more; in turns for each. `number` is that of the last presence event. */
+  | ({ readonly kind: 'present' | 'absent'; readonly number: number } & StoredPresence)
+  | ({ readonly kind: 'scheduled' } & StoredSchedule)
+  | { readonly kind: 'unscheduled'; readonly handler: string };
 
 /** A session as a start finds it: what routing needs, without what is queued. */
 export interface StoredSession {
@@ -222,6 +243,10 @@ export interface Snapshot {
   readonly retained: readonly { readonly message: MessageNumber; readonly content: Message }[];
   readonly wills: readonly { readonly session: SessionNumber; readonly will: StoredWill }[];
   readonly commands: readonly StoredCommand[];
+  readonly present: readonly StoredPresence[];
+  readonly schedules: readonly StoredSchedule[];
+  /** Of presence events. */
+  readonly lastPresence: number;
   /** The largest numbers in use. */
   readonly lastSession: SessionNumber;
   readonly lastMessage: MessageNumber;

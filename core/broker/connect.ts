@@ -17,6 +17,7 @@ import { sessionKey } from '../session/session.ts';
 import type { Connection } from './connection.ts';
 import { count } from './counters.ts';
 import type { Millis } from './outbox.ts';
+import { appear } from './presence.ts';
 import { pump } from './pump.ts';
 import { attach } from './sessions.ts';
 import type { State } from './state.ts';
@@ -177,6 +178,7 @@ export function acceptConnect(
     sessionPresent: attached.sessionPresent,
   });
   reportCollision(state, connection, identity);
+  appear(state, connection, attached.takeover, now);
   pump(state, attached.session, now);
 }
 

@@ -26,6 +26,7 @@ import type { Deadline } from './deadlines.ts';
 import { concluded, received } from './exchange.ts';
 import type { ConnectionId, Millis, Origin, Party } from './outbox.ts';
 import { Outflow } from './outflow.ts';
+import { disappear, type PresenceMark } from './presence.ts';
 import { clientForm, type Form } from './publication.ts';
 import { publish, released } from './publish.ts';
 import { forget, type Receipt } from './receipts.ts';
@@ -90,6 +91,8 @@ export class Connection implements Due {
   readonly out: Outflow;
   /** How many slow readers this publisher waits for. */
   heldBy = 0;
+  /** Whether it counts as a device that is connected. */
+  presence: PresenceMark = 'none';
   readonly aliases: TopicAliases;
   /** The form in which the client gets messages, without QoS and RETAIN: its version, and whether it is told who said it. */
   form: Form = 0;
@@ -328,6 +331,7 @@ export class Connection implements Due {
     state.counters.clientsConnected--;
     if (by === 'broker') count(state.counters.disconnected, reasonName(reasonCode));
     state.outbox.report({ kind: 'disconnected', party: this.party, reasonCode, by, detail });
+    disappear(state, this, by === 'broker' && reasonCode === ReasonCode.SessionTakenOver, now);
     detach(state, this, now);
   }
 

@@ -33,11 +33,11 @@ export class Ledger {
     this.#outbox = outbox;
   }
 
-  /** Goes on behind the numbers that a start found in use. */
+  /** Goes on behind the numbers that a start found in use, and those that were given since. */
   resume(session: SessionNumber, message: MessageNumber, sequence: Sequence): void {
-    this.#lastSession = session;
-    this.#lastMessage = message;
-    this.#lastSequence = sequence;
+    this.#lastSession = Math.max(this.#lastSession, session);
+    this.#lastMessage = Math.max(this.#lastMessage, message);
+    this.#lastSequence = Math.max(this.#lastSequence, sequence);
   }
 
   keep(change: Change): void {

@@ -9,6 +9,7 @@ import { ProtocolViolation, ReasonCode } from '../mqtt/reason-code.ts';
 import { tokenText } from './connect.ts';
 import type { Connection, Renewal } from './connection.ts';
 import type { Millis, Verification } from './outbox.ts';
+import { renewPresence } from './presence.ts';
 import { acknowledge } from './receipts.ts';
 import { reauthorize } from './sessions.ts';
 import type { State } from './state.ts';
@@ -103,4 +104,5 @@ function renew(state: State, connection: Connection, identity: Identity, now: Mi
   if (connection.session !== undefined) {
     reauthorize(state, connection.session, rights, connection.party, now);
   }
+  renewPresence(state, connection, now);
 }

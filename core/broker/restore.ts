@@ -7,8 +7,10 @@ import { Session, Subscription, sessionKey } from '../session/session.ts';
 import type { Snapshot, StoredSession, StoredSubscription } from './changes.ts';
 import type { Connection } from './connection.ts';
 import type { Millis } from './outbox.ts';
+import { restorePresence } from './presence.ts';
 import { Publication } from './publication.ts';
 import { restoreRetained } from './retained.ts';
+import { restoreSchedules } from './schedules.ts';
 import { awaitEnd } from './sessions.ts';
 import type { ClientSession, State } from './state.ts';
 import { groupFor, insert } from './subscribe.ts';
@@ -38,6 +40,9 @@ export function restore(state: State, snapshot: Snapshot, now: Millis): void {
   for (const { message, content, state: known } of snapshot.commands) {
     state.outbox.handle(Publication.restore(content, message), message, known);
   }
+  restoreSchedules(state, snapshot);
+  // Behind the commands: among them may be earlier events.
+  restorePresence(state, snapshot, now);
 }
 
 function restoreSession(state: State, stored: StoredSession, now: Millis): void {

@@ -10,16 +10,21 @@ import type { Millis } from './outbox.ts';
 import type { Publication } from './publication.ts';
 import { retain } from './retained.ts';
 import type { ClientGroup, ClientSession, ClientSubscription, State } from './state.ts';
+import { raiseUndelivered } from './undelivered.ts';
 
 /** What became of a publication: somebody's, nobody's, or refused because there is no room or no disk. */
 export type Outcome = 'delivered' | 'nobody' | 'full' | 'unstorable';
 
-/** Keeps `publication` where it is to be retained, and hands it to everybody whom it is for. */
+/**
+ * Keeps `publication` where it is to be retained, and hands it to everybody whom it is for. A `quiet`
+ * one raises no hook.
+ */
 export function submit(
   state: State,
   publication: Publication,
   from: ClientSession | undefined,
   now: Millis,
+  quiet = false,
 ): Outcome {
   if (state.ledger.failure !== undefined && mustLast(state, publication, from)) return 'unstorable';
   if (state.limits.queuePolicy === 'refuse' && publication.qos > 0) {
@@ -31,6 +36,10 @@ export function submit(
   if (publication.retain && !retain(state, publication)) return 'full';
   const receivers = route(state, publication, from, now);
   state.outbox.forward(publication);
+  // Reach 2: it would be delivered by a device's right to its own topics.
+  if (publication.reach === 2 && state.hooks.undelivered && !quiet) {
+    raiseUndelivered(state, publication);
+  }
   if (publication.retain) publication.forgetFrames();
   return receivers > 0 ? 'delivered' : 'nobody';
 }

@@ -52,6 +52,13 @@ function cancelEnd(state: State, session: ClientSession): void {
   state.sessionEnds.delete(session);
 }
 
+interface Attached {
+  readonly session: ClientSession;
+  readonly sessionPresent: boolean;
+  /** Whether another connection gave way. */
+  readonly takeover: boolean;
+}
+
 /**
  * Gives `connection` its session: the one that waits or is in use under the same user and Client
  * Identifier, whose connection is ended with 0x8E [MQTT-3.1.4-3]; with Clean Start, or where there is
@@ -63,7 +70,7 @@ export function attach(
   packet: Connect,
   expirySeconds: number,
   now: Millis,
-): { readonly session: ClientSession; readonly sessionPresent: boolean } | undefined {
+): Attached | undefined {
   const user = connection.identity?.user ?? '';
   const key = sessionKey(user, connection.clientIdentifier);
   const holder = state.sessions.get(key)?.link;
@@ -102,7 +109,7 @@ export function attach(
       reauthorize(state, session, connection.rights, connection.party, now);
     }
   }
-  return { session, sessionPresent };
+  return { session, sessionPresent, takeover: holder !== undefined };
 }
 
 /**

@@ -4,14 +4,16 @@
  */
 import { DeclaredCommands } from '../auth/commands.ts';
 import type { Policy } from '../auth/rights.ts';
+import type { Publisher } from '../mqtt/packet.ts';
 import { RetainedTree } from '../routing/retained-tree.ts';
 import type { SharedGroup } from '../routing/shared-group.ts';
 import { SubscriptionTree } from '../routing/subscription-tree.ts';
 import type { Session, Subscription } from '../session/session.ts';
-import type { SessionNumber } from './changes.ts';
+import type { MessageNumber, SessionNumber, StoredSchedule } from './changes.ts';
 import type { Connection } from './connection.ts';
 import { type Counters, newCounters } from './counters.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
+import type { WantedHooks } from './hooks.ts';
 import { Ledger } from './ledger.ts';
 import type { Limits } from './limits.ts';
 import type { ConnectionId, Millis, Outbox, Party } from './outbox.ts';
@@ -69,6 +71,17 @@ export class State {
   readonly handled = new DeclaredCommands();
   /** Declared commands: those of plugins, of remote handlers' subscriptions and of the policy file. */
   readonly commands = new DeclaredCommands();
+  readonly hooks: WantedHooks = { connect: false, disconnect: false, undelivered: false };
+  /** How many devices of each user are connected; nobody is in it with none. */
+  readonly devices = new Map<string, number>();
+  /** By `sessionKey`: who was connected when the last process ended, and is not told as gone yet. */
+  readonly lost = new Map<string, Publisher>();
+  /** The number of the last presence event. */
+  lastPresence = 0;
+  /** By handler. */
+  readonly schedules = new Map<string, StoredSchedule>();
+  /** Runs of schedules that wait, and whose they are. */
+  readonly ticks = new Map<MessageNumber, string>();
   /** Connections with so much pending that they end with the turn. */
   readonly overrun = new Set<Connection>();
   /** Connections that are to be told something once it is on disk. */

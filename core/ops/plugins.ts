@@ -24,7 +24,7 @@ export async function openPlugins(
     (opened) => opened.stop(config.drainTimeoutMs),
   );
   await pool.start();
-  turn.handles(pool.topics);
+  turn.handles(pool.topics, []);
   return pool;
 }
 

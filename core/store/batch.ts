@@ -58,6 +58,16 @@ export const Operation = {
   AddLetter: 20,
   /** number */
   DropLetter: 21,
+  /** user, Client Identifier */
+  Present: 22,
+  /** user, Client Identifier */
+  Absent: 23,
+  /** number of the last presence event */
+  PresenceNumber: 24,
+  /** handler, time table, through, message */
+  SetSchedule: 25,
+  /** handler */
+  DropSchedule: 26,
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 
@@ -72,6 +82,8 @@ export function packBatch(gathering: Gathering, into: Packer): number {
     packWills(gathering, into) +
     packCommands(gathering, into) +
     packLetters(gathering, into) +
+    packPresence(gathering, into) +
+    packSchedules(gathering, into) +
     packDeliveries(gathering, into) +
     packEnds(gathering, into)
   );
@@ -207,6 +219,30 @@ function packLetter(number: LetterNumber, letter: DeadLetter, into: Packer): voi
 /** What a letter counts for in the bound on their bytes, its message included. */
 export function letterSize({ content, handler, detail, stack = '' }: DeadLetter): number {
   return queuedSize(content) + handler.length + detail.length + stack.length;
+}
+
+function packPresence({ presence, lastPresence }: Gathering, into: Packer): number {
+  if (lastPresence === 0) return 0;
+  into.byte(Operation.PresenceNumber);
+  into.number(lastPresence);
+  for (const { user, clientIdentifier, present } of presence.values()) {
+    into.byte(present ? Operation.Present : Operation.Absent);
+    into.text(user);
+    into.text(clientIdentifier);
+  }
+  return 1 + presence.size;
+}
+
+function packSchedules({ schedules }: Gathering, into: Packer): number {
+  for (const [handler, schedule] of schedules) {
+    into.byte(schedule === undefined ? Operation.DropSchedule : Operation.SetSchedule);
+    into.text(handler);
+    if (schedule === undefined) continue;
+    into.text(schedule.table);
+    into.number(schedule.throughMs);
+    into.number(schedule.message);
+  }
+  return schedules.size;
 }
 
 function packDeliveries(gathering: Gathering, into: Packer): number {

@@ -190,6 +190,21 @@ export class BrokerFile {
       case Operation.DropLetter:
         for (const message of this.#letters.drop(from.number())) this.#lose(message);
         return;
+      case Operation.Present:
+        statements.present.run(from.text(), from.text());
+        return;
+      case Operation.Absent:
+        statements.absent.run(from.text(), from.text());
+        return;
+      case Operation.PresenceNumber:
+        statements.presenceNumber.run(from.number());
+        return;
+      case Operation.SetSchedule:
+        statements.setSchedule.run(from.text(), from.text(), from.number(), from.number());
+        return;
+      case Operation.DropSchedule:
+        statements.dropSchedule.run(from.text());
+        return;
       case Operation.AddDelivery:
         this.#addDelivery(from);
         return;

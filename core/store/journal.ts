@@ -16,10 +16,13 @@ import type {
   Sequence,
   SessionNumber,
   StoredDelivery,
+  StoredPresence,
+  StoredSchedule,
   StoredWill,
 } from '../broker/changes.ts';
 import type { Message, PacketIdentifier } from '../mqtt/packet.ts';
 import type { TopicName } from '../mqtt/topic.ts';
+import { sessionKey } from '../session/session.ts';
 
 /** What a batch does about a delivery. */
 export const Act = { Nothing: 0, Insert: 1, Update: 2, Delete: 3, DropOldest: 4 } as const;
@@ -78,6 +81,13 @@ export class CommandEntry {
   }
 }
 
+/** What a batch does about the presence of a device. */
+export interface PresenceEntry extends StoredPresence {
+  readonly present: boolean;
+  /** Whether the file may know it as present. */
+  readonly known: boolean;
+}
+
 /** An inbound Packet Identifier: in use since this gathering, free, or free and in use again. */
 export type InboundMark = 'used' | 'freed' | 'used-again';
 
@@ -101,6 +111,12 @@ export class Gathering {
   readonly commands = new Map<MessageNumber, CommandEntry | undefined>();
   /** Undefined where it is dropped. */
   readonly letters = new Map<LetterNumber, DeadLetter | undefined>();
+  /** By user and Client Identifier. */
+  readonly presence = new Map<string, PresenceEntry>();
+  /** By handler; undefined where it has none any more. */
+  readonly schedules = new Map<string, StoredSchedule | undefined>();
+  /** The number of the last presence event; 0 where there was none. */
+  lastPresence = 0;
   deliveries: DeliveryEntry[] = [];
   readonly bySequence = new Map<Sequence, DeliveryEntry>();
   readonly ended: SessionNumber[] = [];
@@ -236,6 +252,15 @@ export class Journal {
         return;
       case 'dead-dropped':
         return dropLetter(gathering, change.number);
+      case 'present':
+      case 'absent':
+        return notePresence(gathering, change);
+      case 'scheduled':
+        gathering.schedules.set(change.handler, change);
+        return;
+      case 'unscheduled':
+        gathering.schedules.set(change.handler, undefined);
+        return;
       default:
         change satisfies never;
     }
@@ -305,6 +330,22 @@ function dropLetter(gathering: Gathering, number: LetterNumber): void {
     gathering.letters.delete(number);
     unrefer(gathering, letter.message);
   }
+}
+
+/** Those who come and go again within the gathering leave nothing behind, however many they are. */
+function notePresence(
+  gathering: Gathering,
+  change: Extract<Change, { kind: 'present' | 'absent' }>,
+): void {
+  const { user, clientIdentifier } = change;
+  const present = change.kind === 'present';
+  const key = sessionKey(user, clientIdentifier);
+  const before = gathering.presence.get(key);
+  // It is told in turns: what goes first was there before.
+  const known = before?.known ?? !present;
+  if (present || known) gathering.presence.set(key, { user, clientIdentifier, present, known });
+  else gathering.presence.delete(key);
+  gathering.lastPresence = Math.max(gathering.lastPresence, change.number);
 }
 
 function refer(gathering: Gathering, message: MessageNumber): void {

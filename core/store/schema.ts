@@ -117,6 +117,27 @@ const migrations: readonly string[] = [
     stack text not null,
     invocation text not null
   ) strict;
+
+  -- Devices that are connected, while plugins are told of such.
+  create table presence (
+    user text not null,
+    client_identifier text not null,
+    primary key (user, client_identifier)
+  ) strict, without rowid;
+
+  -- The number of the last presence event; at most one row.
+  create table presence_progress (
+    id integer primary key check (id = 1),
+    number integer not null
+  ) strict;
+
+  -- Up to when the time tables of handlers are seen to.
+  create table schedule (
+    handler text primary key,
+    time_table text not null,
+    through_ms integer not null,
+    message integer not null -- the command of the last run, which may be done; 0 for none
+  ) strict, without rowid;
   `,
 ];
 

@@ -10,6 +10,8 @@ import type {
   SessionNumber,
   Snapshot,
   StoredCommand,
+  StoredPresence,
+  StoredSchedule,
   StoredSession,
   StoredSubscription,
 } from '../broker/changes.ts';
@@ -18,9 +20,10 @@ import { unpackMessage, unpackSubscription, unpackWill } from './message-form.ts
 
 const SESSIONS_A_PIECE = 1_000;
 const MESSAGES_A_PIECE = 256;
+const PRESENCE_A_PIECE = 10_000;
 
 type Row = readonly unknown[];
-type Numbers = Pick<Snapshot, 'lastSession' | 'lastMessage' | 'lastSequence'>;
+type Numbers = Pick<Snapshot, 'lastSession' | 'lastMessage' | 'lastSequence' | 'lastPresence'>;
 
 /** Reads `path` as it is when the first piece is asked for. There is one piece at least. */
 export function* readSnapshot(path: string): Generator<Snapshot, void, undefined> {
@@ -29,11 +32,14 @@ export function* readSnapshot(path: string): Generator<Snapshot, void, undefined
     database.run('pragma busy_timeout = 5000');
     database.run('begin');
     const numbers = readNumbers(database);
-    const empty = { sessions: [], retained: [], wills: [], commands: [], ...numbers };
+    const none = { sessions: [], retained: [], wills: [], commands: [] };
+    const empty = { ...none, present: [], schedules: [], ...numbers };
     for (const sessions of readSessions(database)) yield { ...empty, sessions };
     yield { ...empty, wills: readWills(database) };
     for (const retained of readRetained(database)) yield { ...empty, retained };
     for (const commands of readCommands(database)) yield { ...empty, commands };
+    yield { ...empty, schedules: readSchedules(database) };
+    for (const present of readPresence(database)) yield { ...empty, present };
   } finally {
     database.close(true);
   }
@@ -52,7 +58,9 @@ export function readLastBatch(path: string): number {
 function readNumbers(database: Database): Numbers {
   const sql = 'select last_session, last_message, last_sequence from progress';
   const [lastSession, lastMessage, lastSequence] = database.query(sql).values()[0] as number[];
+  const presence = database.query('select number from presence_progress').values()[0];
   return {
+    lastPresence: (presence?.[0] as number | undefined) ?? 0,
     lastSession: lastSession as number,
     lastMessage: lastMessage as number,
     lastSequence: lastSequence as number,
@@ -184,6 +192,32 @@ function* readCommands(database: Database): Generator<StoredCommand[]> {
       state: { only: only ?? undefined, parts: parts.get(message) ?? [] },
     }));
     last = end[0];
+  }
+}
+
+function readSchedules(database: Database): StoredSchedule[] {
+  const sql = `select handler, time_table, through_ms,
+      iif(message in (select message from command), message, 0) from schedule order by handler`;
+  const rows = database.query(sql).values() as [string, string, number, number][];
+  return rows.map(([handler, table, throughMs, message]) => ({
+    handler,
+    table,
+    throughMs,
+    message,
+  }));
+}
+
+function* readPresence(database: Database): Generator<StoredPresence[]> {
+  const select = database.query<unknown, [string, string, number]>(
+    `select user, client_identifier from presence where (user, client_identifier) > (?, ?)
+      order by user, client_identifier limit ?`,
+  );
+  for (let last: [string, string] = ['', '']; ; ) {
+    const rows = select.values(...last, PRESENCE_A_PIECE) as [string, string][];
+    const end = rows.at(-1);
+    if (end === undefined) return;
+    yield rows.map(([user, clientIdentifier]) => ({ user, clientIdentifier }));
+    last = end;
   }
 }
 

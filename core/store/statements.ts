@@ -74,6 +74,17 @@ export function prepareStatements(database: Database) {
     dropLetter: prepare('delete from dead_letter where number = ? returning message, size'),
     oldestLetters: prepare('select number from dead_letter order by number limit ?'),
     letters: prepare('select count(*), coalesce(sum(size), 0) from dead_letter'),
+    present: prepare('insert or ignore into presence (user, client_identifier) values (?, ?)'),
+    absent: prepare('delete from presence where user = ? and client_identifier = ?'),
+    presenceNumber: prepare(
+      `insert into presence_progress (id, number) values (1, ?)
+        on conflict do update set number = max(number, excluded.number)`,
+    ),
+    setSchedule: prepare(
+      `insert or replace into schedule (handler, time_table, through_ms, message)
+        values (?, ?, ?, ?)`,
+    ),
+    dropSchedule: prepare('delete from schedule where handler = ?'),
     addDelivery: prepare(
       `insert or replace into delivery
         (session, sequence, message, size, options, packet_identifier, extra)

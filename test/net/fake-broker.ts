@@ -68,7 +68,19 @@ export class FakeBroker implements Broker {
     return false;
   }
 
+  mayReply(): boolean {
+    return false;
+  }
+
   handles(): void {}
+
+  scheduleOf(): undefined {}
+
+  schedules(): void {}
+
+  unschedules(): void {}
+
+  tick(): void {}
 
   stored(): void {}
 

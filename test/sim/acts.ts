@@ -347,7 +347,7 @@ export class Acts {
     const { model, broker, now } = this.#simulation;
     this.#simulation.turn(
       `plugins handle ${named.join()}`,
-      () => broker.handles(named, now),
+      () => broker.handles(named, [], now),
       () => {
         model.handled = named;
       },

@@ -176,7 +176,7 @@ class CrashSimulation {
       durable: true,
     });
     this.plugins.boot(storage);
-    broker.handles([COMMANDS as TopicFilter], this.#now);
+    broker.handles([COMMANDS as TopicFilter], [], this.#now);
     broker.restore(storage.snapshot(), this.#now);
     this.plugins.booted();
     return [broker, storage];

@@ -95,6 +95,7 @@ class HistoryWriter {
   #lastSession = FAR;
   #lastMessage = FAR;
   #lastSequence = FAR;
+  #lastPresence = FAR;
   #turn: Change[] = [];
 
   constructor(tape: Tape) {
@@ -141,6 +142,8 @@ class HistoryWriter {
       () => this.#tryCommand(),
       () => this.#tryCommand(),
       () => this.#letter(),
+      () => this.#presence(),
+      () => this.#schedule(),
       () => this.#session(session),
       () => this.#tape.next(3) === 0 && this.#keep({ kind: 'session-ended', session }),
     ];
@@ -307,6 +310,23 @@ class HistoryWriter {
           attempts: (part?.attempts ?? 0) + 1,
         });
     }
+  }
+
+  #presence(): void {
+    const clientIdentifier = this.#tape.pick(texts);
+    const user = this.#tape.pick(['a', '423144']);
+    const kind = this.#ledger.present.has(`${user}\0${clientIdentifier}`) ? 'absent' : 'present';
+    this.#keep({ kind, user, clientIdentifier, number: ++this.#lastPresence });
+  }
+
+  #schedule(): void {
+    const tape = this.#tape;
+    const handler = tape.pick(['a', 'contacts/accept#2', 'ü😀']);
+    if (tape.next(3) === 0) return this.#keep({ kind: 'unscheduled', handler });
+    const table = tape.pick(['* * * * * UTC', '0 3 * * 1 Europe/Berlin']);
+    const message = tape.pick([0, ...this.#ledger.commands.keys()]);
+    const throughMs = 1_700_000_000_000 + tape.next(1_000);
+    this.#keep({ kind: 'scheduled', handler, table, throughMs, message });
   }
 
   #bury(number: number, handler: string): void {

@@ -13,6 +13,8 @@ import type {
   SessionNumber,
   Snapshot,
   StoredDelivery,
+  StoredPresence,
+  StoredSchedule,
   StoredSubscription,
   StoredWill,
 } from '../../core/broker/changes.ts';
@@ -44,6 +46,9 @@ export class Ledger {
   retained = new Map<TopicName, MessageNumber>();
   commands = new Map<MessageNumber, HeldCommand>();
   letters = new Map<LetterNumber, DeadLetter>();
+  present = new Map<string, StoredPresence>();
+  schedules = new Map<string, StoredSchedule>();
+  lastPresence = 0;
   last = { lastSession: 0, lastMessage: 0, lastSequence: 0 };
 
   /**
@@ -105,6 +110,26 @@ export class Ledger {
         return;
       case 'command-done':
         this.commands.delete(change.message);
+        return;
+      case 'present':
+      case 'absent': {
+        const { user, clientIdentifier, number } = change;
+        const key = `${user}\0${clientIdentifier}`;
+        // In turns for each: the journal relies on it.
+        if (this.present.has(key) === (change.kind === 'present')) {
+          throw new Error(`${clientIdentifier} of ${user} is ${change.kind} already`);
+        }
+        if (!this.present.delete(key)) this.present.set(key, { user, clientIdentifier });
+        this.lastPresence = Math.max(this.lastPresence, number);
+        return;
+      }
+      case 'scheduled': {
+        const { handler, table, throughMs, message } = change;
+        this.schedules.set(handler, { handler, table, throughMs, message });
+        return;
+      }
+      case 'unscheduled':
+        this.schedules.delete(change.handler);
         return;
       default:
         return this.#applyTo(this.#held(change.session), change);
@@ -203,6 +228,13 @@ export class Ledger {
             parts: [...parts.values()].sort((a, b) => compare(a.handler, b.handler)),
           },
         })),
+      present: [...this.present.values()].sort(
+        (a, b) => compare(a.user, b.user) || compare(a.clientIdentifier, b.clientIdentifier),
+      ),
+      schedules: [...this.schedules.values()]
+        .sort((a, b) => compare(a.handler, b.handler))
+        .map((each) => ({ ...each, message: this.commands.has(each.message) ? each.message : 0 })),
+      lastPresence: this.lastPresence,
       ...this.last,
     };
   }
@@ -274,5 +306,7 @@ export function joinSnapshot(pieces: Iterable<Snapshot>): Snapshot {
     retained: all.flatMap((piece) => piece.retained),
     wills: all.flatMap((piece) => piece.wills),
     commands: all.flatMap((piece) => piece.commands),
+    present: all.flatMap((piece) => piece.present),
+    schedules: all.flatMap((piece) => piece.schedules),
   };
 }
