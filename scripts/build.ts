@@ -10,9 +10,10 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-/** The program, and what its threads begin with. */
+/** The program, what its threads begin with, and what `bellhop test` gives to the tests. */
 const entryPoints = [
   'index.ts',
+  'core/plugins/test-preload.ts',
   ...[...new Bun.Glob('core/*/{worker,*-thread}.ts').scanSync()].sort(),
 ];
 

@@ -1,13 +1,15 @@
 /**
- * Prints the pages under docs/ that come from the code. With `--check` it writes nothing, and fails
- * where a page is not what it would be.
+ * Prints the pages under docs/ that come from the code, and the types that `bellhop init` writes. With
+ * `--check` it writes nothing, and fails where a page is not what it would be.
  */
 import { configurationPage } from '../core/ops/settings-text.ts';
 import { conformancePage } from './conformance.ts';
+import { sdkTypes } from './sdk-types.ts';
 
 const pages: { readonly [path: string]: () => string } = {
   'docs/configuration.md': configurationPage,
   'docs/conformance.md': conformancePage,
+  'core/cli/starter/bellhop.d.ts.txt': sdkTypes,
 };
 
 const check = process.argv.includes('--check');

@@ -1,6 +1,8 @@
 /**
  * A handler as the runtime holds it, and the checks that a definition passes on its way. They run
  * inside `defineHandler`, so that the error carries the file and line of the plugin.
+ *
+ * What is marked `@internal` is left out of the types that plugin authors get (scripts/sdk-types.ts).
  */
 import { parseTopicFilter, type TopicFilter } from '../mqtt/topic.ts';
 import type { Context, Decode, SetupContext } from './context.ts';
@@ -38,17 +40,27 @@ export interface HandlerRules {
   readonly longestDelayMs: number;
 }
 
-/** What `defineHandler` returns. */
+/** What `defineHandler` returns; a plugin's default export. */
 export interface Handler {
   readonly [brand]: true;
+  /** @internal */
   readonly rules: HandlerRules;
+  /** @internal */
   readonly decode: Decode | undefined;
+  /** @internal */
   readonly input: StandardSchema | undefined;
-  /** The name under which what `run` returns is sent to the user whose command it was. */
+  /**
+   * The name under which what `run` returns is sent to the user whose command it was.
+   * @internal
+   */
   readonly reply: string | undefined;
+  /** @internal */
   readonly secrets: readonly string[];
+  /** @internal */
   readonly setup: ((context: SetupContext) => unknown) | undefined;
+  /** @internal */
   readonly teardown: ((resources: never) => unknown) | undefined;
+  /** @internal */
   readonly run: (context: Context<never>) => unknown;
 }
 
