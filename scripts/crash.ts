@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CrashClient } from './crash/client.ts';
+import { randomFrom } from './crash/random.ts';
 import { freePort, mint, SECRET } from './load.ts';
 
 const WINDOW = 20;
@@ -27,17 +28,6 @@ const { values } = parseArgs({
 });
 const cycles = Number(values.cycles);
 const seed = Number(values.seed);
-
-/** A small generator (mulberry32): the kill moments come from the seed. */
-function randomFrom(start: number): () => number {
-  let state = start >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 const folder = mkdtempSync(join(tmpdir(), 'bellhop-crash-'));
 const port = await freePort();

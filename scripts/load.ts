@@ -18,9 +18,9 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** A token of the role handler, which may use any topic. */
-export async function mint(user: string): Promise<string> {
-  return await new SignJWT({ role: 'handler' })
+/** A token; the role handler may use any topic. */
+export async function mint(user: string, role: 'handler' | 'device' = 'handler'): Promise<string> {
+  return await new SignJWT({ role })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(user)
     .setExpirationTime('1d')
