@@ -213,3 +213,90 @@ test('where changes are not watched for, SIGHUP takes them', async () => {
   // Nothing was watched, so both changes are one.
   expect(broker.lines.filter((line) => line.includes('plugin loaded')).length).toBe(2);
 });
+
+test('a plugin finds from its copy what it finds in the folder', async () => {
+  using folder = new Folder();
+  const plugins = new Plugins(folder);
+  const files: { readonly [path: string]: string } = {
+    'node_modules/alpha/package.json':
+      '{"name":"alpha","version":"1.0.0","exports":{".":"./main.js"}}',
+    'node_modules/alpha/main.js':
+      'import { beta } from "beta"; export const alpha = "alpha+" + beta;',
+    'node_modules/beta/package.json': '{"name":"beta","version":"1.0.0","main":"lib/main.cjs"}',
+    'node_modules/beta/lib/main.cjs': 'exports.beta = require("./text.cjs");',
+    'node_modules/beta/lib/text.cjs': 'module.exports = "beta1";',
+    'node_modules/@scope/gamma/package.json': '{"name":"@scope/gamma","main":"main.js"}',
+    'node_modules/@scope/gamma/main.js':
+      'import { beta } from "beta"; export const gamma = "gamma+" + beta;',
+    'node_modules/@scope/gamma/node_modules/beta/package.json': '{"name":"beta","main":"main.cjs"}',
+    'node_modules/@scope/gamma/node_modules/beta/main.cjs': 'exports.beta = "beta2";',
+    'deep/node_modules/own/package.json': '{"name":"own","main":"main.js"}',
+    'deep/node_modules/own/main.js':
+      'import { beta } from "beta"; export const own = "own+" + beta;',
+    'tsconfig.json': '{ "compilerOptions": { "paths": { "~/*": ["./*"] } } }',
+    'data/data.json': '{ "data": "json" }',
+    'data/text.txt': 'text',
+    'lib/helper.ts': 'export enum Kind { Helper = "helper" }',
+    'lib/lazy.ts': 'export const lazy: string = "lazy";',
+    'deep/index.ts': `import { readFileSync } from 'node:fs';
+import { gamma } from '@scope/gamma';
+import { alpha } from 'alpha';
+import { defineHandler } from 'bellhop';
+import { own } from 'own';
+import { Kind } from '~/lib/helper';
+import { data } from '../data/data.json';
+import text from '../data/text.txt' with { type: 'text' };
+
+export default defineHandler({
+  topic: 'find',
+  reply: 'found',
+  async run() {
+    const { lazy } = await import('../lib/lazy.ts');
+    const asset = readFileSync(import.meta.dir + '/../data/text.txt', 'utf8');
+    return [alpha, gamma, own, Kind.Helper, data, text, lazy, asset];
+  },
+});
+`,
+  };
+  for (const [path, text] of Object.entries(files)) plugins.rename(path, text);
+  await using broker = await Broker.start(folder);
+  const client = await connect(broker, 'ada');
+  await client.subscribeAsync('ada_found', { qos: 1 });
+  const find = async (): Promise<string[]> => {
+    const answer = new Promise<string>((resolve) => {
+      client.once('message', (_, payload) => resolve(payload.toString()));
+    });
+    await client.publishAsync('find', '', { qos: 1 });
+    return JSON.parse(await answer);
+  };
+  const found = [
+    'alpha+beta1',
+    'gamma+beta2',
+    'own+beta1',
+    'helper',
+    'json',
+    'text',
+    'lazy',
+    'text',
+  ];
+  expect(await find()).toEqual(found);
+  // A package that changes its version is used by the workers of the swap.
+  plugins.rename('node_modules/beta/lib/text.cjs', 'module.exports = "beta3";');
+  plugins.rename(
+    'node_modules/beta/package.json',
+    '{"name":"beta","version":"1.0.30","main":"lib/main.cjs"}',
+  );
+  plugins.rename('data/text.txt', 'other');
+  await broker.line((line) => line.includes('plugins swapped'));
+  expect(await find()).toEqual([
+    'alpha+beta3',
+    'gamma+beta2',
+    'own+beta3',
+    'helper',
+    'json',
+    'other',
+    'lazy',
+    'other',
+  ]);
+  await client.endAsync();
+});

@@ -334,6 +334,25 @@ test('packages that are gone for a while leave all as it is', async () => {
   expect(live.texts).toEqual(['x_one1 ', 'x_one2 ']);
 });
 
+test('a worker that lacks a plugin does not stand in for one that has it', async () => {
+  const marker = join(folderOf({}), 'marker');
+  const live = await Live.open(
+    {
+      'a.ts': `import { existsSync } from 'node:fs';
+if (existsSync('${marker}')) throw new Error('not now');
+${plainHandlerFile('a', "if (input === 'exit') process.exit(1); send('x', input);", 'retry: false,')}`,
+    },
+    { workers: 2 },
+  );
+  await live.run(command('a', '"1"'));
+  writeFileSync(marker, '');
+  await live.until1('plugin-refused', () => live.pool.dispatch(command('a', '"exit"'), 100));
+  expect(live.ofKind('plugin-refused')[0]).toMatchObject({ kept: true, fault: { at: 'a.ts:2' } });
+  await live.run(command('a', '"2"'), command('a', '"3"'));
+  rmSync(marker);
+  expect(live.texts).toEqual(['x_1 ', 'x_2 ', 'x_3 ']);
+});
+
 test('with many swaps under a stream of commands, each is run once, on versions that only grow', async () => {
   const of = (version: number) => plainHandlerFile('count', `send('x', 'v${version}', input);`);
   const live = await Live.open({ 'count.ts': of(1) }, { workers: 2 });
