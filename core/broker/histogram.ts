@@ -16,4 +16,12 @@ export class Histogram {
     this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
     this.sum += value;
   }
+
+  /** Adds what another one with the same bounds has counted. */
+  add(other: Histogram): void {
+    for (const [bucket, count] of other.counts.entries()) {
+      this.counts[bucket] = (this.counts[bucket] ?? 0) + count;
+    }
+    this.sum += other.sum;
+  }
 }

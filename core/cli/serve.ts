@@ -9,6 +9,7 @@ import { Lifecycle, listenForSignals } from '../ops/lifecycle.ts';
 import { BURST_WINDOW_MS, type Log, Logger } from '../ops/log.ts';
 import { type Notifier, openNotifier } from '../ops/notify.ts';
 import { fieldsOfError } from '../ops/observe.ts';
+import { RUN_LINE, RUN_LINES } from '../ops/observe-plugins.ts';
 import { openService } from '../ops/service.ts';
 import { isPretty, stdoutSink } from '../ops/stdout.ts';
 import { programVersion } from '../ops/version.ts';
@@ -28,7 +29,12 @@ second one ends it at once. SIGHUP reads certificates anew. Every setting is a f
     const configuration = readConfiguration(given);
     const { config, warnings } = configuration;
     const sink = stdoutSink(config.logFormat);
-    const log = new Logger({ level: config.logLevel, burst: config.logBurst, sinks: [sink] });
+    const log = new Logger({
+      level: config.logLevel,
+      burst: config.logBurst,
+      bursts: { [RUN_LINE]: RUN_LINES },
+      sinks: [sink],
+    });
     for (const warning of warnings) log.warn(warning);
     const lifecycle = new Lifecycle((part, error) => {
       log.error('could not be closed', { part, ...fieldsOfError(error) });

@@ -15,6 +15,8 @@ export interface HistogramLike {
   readonly sum: number;
 }
 
+export type HistogramSample = readonly [labels: Labels, histogram: HistogramLike];
+
 /** A page of metrics, written top to bottom. Names and help texts are ours; label values may be anything. */
 export class MetricsPage {
   #text = '';
@@ -43,16 +45,23 @@ export class MetricsPage {
     return this.counter(name, help, samples);
   }
 
-  histogram(name: string, help: string, { bounds, counts, sum }: HistogramLike): this {
+  histogram(name: string, help: string, histogram: HistogramLike): this {
+    return this.histograms(name, help, [[{}, histogram]]);
+  }
+
+  /** One for each set of labels. */
+  histograms(name: string, help: string, histograms: readonly HistogramSample[]): this {
     this.#head(name, help, 'histogram');
-    let count = 0;
-    for (const [index, inBucket] of counts.entries()) {
-      count += inBucket;
-      const bound = bounds[index];
-      this.#sample(`${name}_bucket`, { le: bound === undefined ? '+Inf' : String(bound) }, count);
+    for (const [labels, { bounds, counts, sum }] of histograms) {
+      let count = 0;
+      for (const [index, inBucket] of counts.entries()) {
+        count += inBucket;
+        const le = String(bounds[index] ?? '+Inf');
+        this.#sample(`${name}_bucket`, { ...labels, le }, count);
+      }
+      this.#sample(`${name}_sum`, labels, sum);
+      this.#sample(`${name}_count`, labels, count);
     }
-    this.#sample(`${name}_sum`, {}, sum);
-    this.#sample(`${name}_count`, {}, count);
     return this;
   }
 

@@ -2,25 +2,28 @@
  * The broker's storage as the settings ask for it, tied to the turn: what was stored before goes into
  * the broker, and what comes of storing is told to it.
  */
-import type { Snapshot } from '../broker/changes.ts';
+import type { MessageNumber, Snapshot, StoredCommand } from '../broker/changes.ts';
 import type { StorageFailure } from '../broker/ledger.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { Turn } from '../net/turn.ts';
-import type { StorageCounters } from '../store/file-storage.ts';
+import type { FileStorage, StorageCounters } from '../store/file-storage.ts';
 import { StorageRefused, type StorageStatus } from '../store/problem.ts';
-import { openStorage, type Storage } from '../store/storage.ts';
+import { openStorage } from '../store/storage.ts';
 import { type Lifecycle, StartError } from './lifecycle.ts';
 import type { Log } from './log.ts';
 import type { Config } from './settings.ts';
 
 export interface BrokerStorage {
-  readonly storage: Storage;
+  readonly storage: FileStorage;
   /** Why nothing can be stored now; undefined where it can. */
   problem(): string | undefined;
   /** How many dead letters there are, and what was dropped of them. */
   readonly counters: StorageCounters;
-  /** Gives `turn` what was stored before, and from then on what comes of storing. */
-  attach(turn: Turn): void;
+  /**
+   * Gives `turn` what was stored before, and from then on what comes of storing. Commands stay on disk,
+   * to be read as there is room for them; returns a number that none of theirs is larger than.
+   */
+  attach(turn: Turn): MessageNumber;
   /** `listener` hears what comes of storing, behind the broker. */
   listen(listener: StorageListener): void;
 }
@@ -33,6 +36,8 @@ export interface StorageListener {
   storageFailed?(problem: string): void;
   /** Storing goes on again. */
   storageBack?(): void;
+  /** Commands that `fetchCommands` asked for, with more behind them or not. */
+  commandsFetched?(commands: readonly StoredCommand[], more: boolean): void;
 }
 
 /** Throws a `StartError` where the broker's file cannot be used. */
@@ -67,6 +72,9 @@ export async function openBrokerStorage(
         for (const listener of listeners) listener.stored(count);
       },
       fetched: (found) => turn?.fetched(found),
+      commandsFetched: (commands, more) => {
+        for (const listener of listeners) listener.commandsFetched?.(commands, more);
+      },
       status,
       lettersDropped: (count) =>
         log.warn('dead letters dropped', { count, reason: 'DEAD_LETTERS or DEAD_LETTER_BYTES' }),
@@ -84,13 +92,18 @@ export async function openBrokerStorage(
     listen: (listener) => void listeners.push(listener),
     attach(given) {
       turn = given;
-      restore(given, snapshot);
+      return restore(given, snapshot);
     },
   };
 }
 
-function restore(turn: Turn, snapshot: Iterable<Snapshot>): void {
-  for (const piece of snapshot) turn.restore(piece);
+function restore(turn: Turn, snapshot: Iterable<Snapshot>): MessageNumber {
+  let last = 0;
+  for (const piece of snapshot) {
+    turn.restore({ ...piece, commands: [] });
+    last = piece.lastMessage;
+  }
+  return last;
 }
 
 /** A full disk is a quota that was reached; anything else is our trouble. */

@@ -39,6 +39,8 @@ export interface LogOptions {
   readonly level: Level;
   /** Lines of one kind in `BURST_WINDOW_MS`; a kind is level, message and the field `reason`. */
   readonly burst: number;
+  /** The same for lines with one of these messages, where it is another number. */
+  readonly bursts?: { readonly [message: string]: number };
   readonly sinks: readonly Sink[];
   readonly now?: () => number;
 }
@@ -109,7 +111,7 @@ export class Logger implements Log {
     if (levels.indexOf(level) < this.#least) return;
     const now = this.#now();
     const kind = this.#kindOf(level, message, fields.reason, now);
-    if (kind.written === this.#options.burst) {
+    if (kind.written >= (this.#options.bursts?.[message] ?? this.#options.burst)) {
       kind.withheld++;
       return;
     }

@@ -1,8 +1,9 @@
 /** The plugins as the settings ask for them, tied to the turn. */
 import { join } from 'node:path';
 import type { Turn } from '../net/turn.ts';
-import { Pool } from '../plugins/pool.ts';
+import { Pool, type PoolHost, type PoolOptions } from '../plugins/pool.ts';
 import { StoreProblem } from '../plugins/store.ts';
+import type { BrokerStorage } from './broker-storage.ts';
 import { type Lifecycle, StartError } from './lifecycle.ts';
 import type { Log } from './log.ts';
 import { observePlugins } from './observe-plugins.ts';
@@ -15,22 +16,34 @@ const LOAD_TIMEOUT_MS = 30_000;
 export async function openPlugins(
   config: Config,
   turn: Turn,
+  stored: BrokerStorage | undefined,
   log: Log,
   lifecycle: Lifecycle,
 ): Promise<Pool> {
   const pool = await lifecycle.open(
     'plugins',
-    () => makePool(config, turn, log),
+    () => makePool(config, turn, stored, log),
     (opened) => opened.stop(config.drainTimeoutMs),
   );
-  await pool.start();
-  turn.handles(pool.topics, []);
+  stored?.listen({
+    stored: (count) => pool.stored(count),
+    storageBack: () => pool.storageBack(),
+    commandsFetched: (commands, more) => pool.fetched(commands, more),
+  });
+  await guarded(config, () => pool.start());
   return pool;
 }
 
-function makePool(config: Config, turn: Turn, log: Log): Pool {
-  const options = {
+async function makePool(
+  config: Config,
+  turn: Turn,
+  stored: BrokerStorage | undefined,
+  log: Log,
+): Promise<Pool> {
+  const options: PoolOptions = {
     folder: config.pluginsDir,
+    copies: join(config.dataDir, 'plugins'),
+    watched: config.watchPlugins,
     storePath: join(config.dataDir, 'store.sqlite'),
     separator: config.userTopicSeparator,
     workers: config.handlerWorkers,
@@ -39,18 +52,31 @@ function makePool(config: Config, turn: Turn, log: Log): Pool {
     queuedCommands: config.queuedCommands,
     queuedBytes: config.queuedCommandsBytes,
   };
+  const storage = stored?.storage;
+  const host: PoolHost = {
+    now: () => turn.clock.now(),
+    sent: (message, cause) => turn.sent(message, cause),
+    declares: (topic) => turn.broker.declares(topic),
+    mayReply: (publisher, topic) => turn.broker.mayReply(publisher, topic),
+    storageFails: () => stored?.problem() !== undefined,
+    handled: (number, handler) => turn.handled(number, handler),
+    tried: (number, handler, attempts) => turn.tried(number, handler, attempts),
+    buried: (letter) => turn.buried(letter),
+    enqueue: (command, only) => turn.enqueue(command, only),
+    serves: (topics, hooks) => turn.handles(topics, hooks),
+    fetch: storage && ((...wanted) => storage.fetchCommands(...wanted)),
+    report: observePlugins(log),
+  };
+  return guarded(config, () => new Pool(options, host));
+}
+
+async function guarded<T>(config: Config, open: () => T | Promise<T>): Promise<T> {
   try {
-    return new Pool(options, {
-      now: () => turn.clock.now(),
-      sent: (message) => turn.sent(message),
-      declares: (topic) => turn.broker.declares(topic),
-      handled: (number) => void turn.handled(number, undefined),
-      report: observePlugins(log),
-    });
+    return await open();
   } catch (error) {
     if (error instanceof StoreProblem) throw new StartError(`PLUGINS_DIR: ${error.message}`);
     throw new StartError(
-      `PLUGINS_DIR: ${config.pluginsDir} cannot be read: ${(error as Error).message}`,
+      `PLUGINS_DIR: ${config.pluginsDir} cannot be used: ${(error as Error).message}`,
     );
   }
 }

@@ -66,15 +66,14 @@ export async function openService(
   const turn = await lifecycle.open(
     'connections',
     () =>
-      openTurn(config, policy, verifier, stored, log, (command, number, _state) => {
-        pool?.dispatch(command, number);
+      openTurn(config, policy, verifier, stored, log, (...command) => {
+        pool?.dispatch(...command);
       }),
     (part) => part.stop(),
   );
-  // Before what was stored comes back, for there may be commands in it.
-  pool = await openPlugins(config, turn, log, lifecycle);
-  stored?.attach(turn);
+  pool = await openPlugins(config, turn, stored, log, lifecycle);
   const handlers = pool;
+  handlers.restore(stored?.attach(turn) ?? 0);
   const desk =
     stored === undefined
       ? memoryDesk

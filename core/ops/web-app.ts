@@ -40,7 +40,7 @@ export async function openWebApp(options: WebAppOptions, lifecycle: Lifecycle): 
         turn,
         lag,
         material: () => tls.material,
-        more: (page) => writePluginMetrics(page, pool.counters),
+        more: (page) => writePluginMetrics(page, pool),
       }),
     metricsAccess: config.metricsAccess,
     isAdmin: async (token) => {

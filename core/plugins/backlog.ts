@@ -36,6 +36,11 @@ export class Backlog {
     return true;
   }
 
+  /** All commands up to `last` that a start found are on disk. */
+  found(last: MessageNumber): void {
+    this.#last = last;
+  }
+
   /** There is room: reads the next ones, unless they are on their way. */
   read(): void {
     if (!this.waits || this.#reading) return;

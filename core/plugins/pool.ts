@@ -33,6 +33,7 @@ import type { Sent } from './mark.ts';
 import { findMark, Marks } from './marks.ts';
 import type { PoolWorker } from './pool-worker.ts';
 import { Retries, type RetryClock, realClock } from './retries.ts';
+import { type HandlerSchedule, scheduleOf } from './schedule.ts';
 import { type HandlerState, type Receipt, Waiting } from './waiting.ts';
 
 export interface PoolOptions {
@@ -109,7 +110,7 @@ export class Pool {
   /** What came before the handlers were known. */
   #early: Parameters<Pool['dispatch']>[] = [];
   #started = false;
-  /** Whether all that was stored before this start was handed in, or lies in the backlog. */
+  /** Whether it is known what was stored before this start. */
   #restored = false;
   #sequence = 0;
   #flushing = false;
@@ -156,6 +157,16 @@ export class Pool {
     return this.#catalogue?.topics ?? [];
   }
 
+  /** The handlers that have a time table: for `Schedules.replace`. */
+  get schedules(): readonly HandlerSchedule[] {
+    return [...(this.#catalogue?.handlers.values() ?? [])].flatMap(scheduleOf);
+  }
+
+  /** Whether a command waits for the handler, is under way, or is to be tried again. */
+  isBusy(handler: string): boolean {
+    return this.handlers.isBusy(handler);
+  }
+
   /** Whether there is a handler of that name. The empty name stands for whoever handles a command's topic. */
   hasHandler(name: string): boolean {
     return name === '' || this.#catalogue?.named(name) !== undefined;
@@ -195,10 +206,12 @@ export class Pool {
     this.#readOn();
   }
 
-  /** All commands of an earlier start were handed in. */
-  restored(): void {
+  /** To be called once: all that was stored before this start is on disk, with numbers up to `last`; 0 where nothing is. */
+  restore(last: MessageNumber): void {
     this.#restored = true;
+    this.#backlog?.found(last);
     this.#forgetFound();
+    this.#readOn();
   }
 
   /** All up to `count` is on disk. */

@@ -9,6 +9,7 @@ import { Database } from 'bun:sqlite';
 import { statSync } from 'node:fs';
 import type { MessageNumber, Sequence, SessionNumber } from '../broker/changes.ts';
 import { Operation } from './batch.ts';
+import { CommandReader, type CommandRequest } from './commands.ts';
 import { LetterBox, type LetterTally, unbounded } from './letter-box.ts';
 import { RELEASED } from './message-form.ts';
 import { Packer, Unpacker } from './packed.ts';
@@ -54,6 +55,7 @@ export class BrokerFile {
   readonly #identity: string;
   readonly #statements: Statements;
   readonly #letters: LetterBox;
+  readonly #commands: CommandReader;
   /** How many references each message loses in the batch under way. */
   readonly #lost = new Map<MessageNumber, number>();
   /** How long the log was when it was last copied and could not be begun anew. */
@@ -71,6 +73,7 @@ export class BrokerFile {
     database.run('pragma wal_autocheckpoint = 0');
     this.#statements = prepareStatements(database);
     this.#letters = new LetterBox(this.#statements, letters);
+    this.#commands = new CommandReader(database);
     database.run('begin immediate'); // makes the log, whose identity counts as well
     database.run('commit');
     this.#identity = this.#identify();
@@ -316,6 +319,11 @@ export class BrokerFile {
       size += rowSize;
     }
     return { deliveries, more: false };
+  }
+
+  /** Commands that wait, packed as `commands.ts` reads them. */
+  fetchCommands(request: CommandRequest): { readonly commands: Packer; readonly more: boolean } {
+    return this.#commands.read(request);
   }
 
   #packDelivery(row: readonly unknown[], into: Packer): boolean {

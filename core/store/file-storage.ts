@@ -3,9 +3,10 @@
  * was sent and is not answered is kept, so that a thread that is lost can be replaced; the number of
  * a batch tells the new one whether the old one had committed it.
  */
-import type { Change, Sequence, SessionNumber } from '../broker/changes.ts';
+import type { Change, MessageNumber, Sequence, SessionNumber } from '../broker/changes.ts';
 import { packBatch } from './batch.ts';
 import type { FetchRequest } from './broker-file.ts';
+import { type CommandRequest, unpackCommands } from './commands.ts';
 import { unpackFetched } from './fetched.ts';
 import { type Gathering, Journal } from './journal.ts';
 import { type LetterTally, unbounded } from './letter-box.ts';
@@ -19,10 +20,15 @@ const KEPT_ROOM = 16 * 1024 * 1024;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 
+/** Something to be read. */
+type Reading =
+  | ({ readonly kind: 'fetch' } & FetchRequest)
+  | ({ readonly kind: 'commands' } & CommandRequest);
+
 /** Sent and not answered; in order, which is that of the answers. */
 type Unanswered =
   | { readonly kind: 'batch'; readonly number: number; readonly gathering: Gathering }
-  | ({ readonly kind: 'fetch' } & FetchRequest)
+  | Reading
   | { readonly kind: 'close' };
 
 export interface StorageCounters {
@@ -68,7 +74,7 @@ export class FileStorage implements Storage {
   #room: ArrayBuffer | undefined = undefined;
   readonly #unanswered: Unanswered[] = [];
   /** To be sent behind the batch that what was kept before them goes into. */
-  #waiting: FetchRequest[] = [];
+  #waiting: Reading[] = [];
   /** Whether a batch is under way, or one that came to nothing is about to be told as stored. */
   #busy = false;
   readonly #opening = Promise.withResolvers<void>();
@@ -94,10 +100,18 @@ export class FileStorage implements Storage {
   }
 
   fetch(session: SessionNumber, after: Sequence, limit: number, bytes: number): void {
-    const request: FetchRequest = { session, after, limit, bytes };
+    this.#read({ kind: 'fetch', session, after, limit, bytes });
+  }
+
+  /** As `fetch` does, reads commands behind the message `after`; `commandsFetched` brings them. */
+  fetchCommands(after: MessageNumber, limit: number, bytes: number): void {
+    this.#read({ kind: 'commands', after, limit, bytes });
+  }
+
+  #read(request: Reading): void {
     // Behind a batch under way it is answered in its turn; behind what is only gathered it waits.
     if (this.#journal.pending || this.#waiting.length > 0) this.#waiting.push(request);
-    else this.#send({ kind: 'fetch', ...request });
+    else this.#send(request);
   }
 
   close(): Promise<void> {
@@ -128,7 +142,7 @@ export class FileStorage implements Storage {
       this.#unanswered.push({ kind: 'batch', number, gathering });
       this.#postBatch(number, gathering, packed);
     }
-    for (const request of waiting) this.#send({ kind: 'fetch', ...request });
+    for (const request of waiting) this.#send(request);
   }
 
   /** The batch; empty where `gathering` came to nothing. */
@@ -156,7 +170,7 @@ export class FileStorage implements Storage {
     this.#options.stored(position);
   }
 
-  #send(request: Extract<Unanswered, { kind: 'fetch' | 'close' }>): void {
+  #send(request: Exclude<Unanswered, { kind: 'batch' }>): void {
     this.#unanswered.push(request);
     this.#tell(request);
   }
@@ -205,6 +219,10 @@ export class FileStorage implements Storage {
       case 'fetched':
         this.#unanswered.shift();
         this.#options.fetched(unpackFetched(report.session, report.deliveries, report.more));
+        return;
+      case 'commands':
+        this.#unanswered.shift();
+        this.#options.commandsFetched?.(unpackCommands(report.commands), report.more);
         return;
       case 'status':
         if (!this.#started && !report.status.ok) this.#refuse(report.status.reason);

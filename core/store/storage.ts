@@ -9,6 +9,7 @@ import type {
   Sequence,
   SessionNumber,
   Snapshot,
+  StoredCommand,
 } from '../broker/changes.ts';
 import type { Durability } from './broker-file.ts';
 import { lockFolder, prepareFile } from './data-folder.ts';
@@ -57,6 +58,8 @@ export interface StorageOptions extends StorageEvents {
   readonly letters?: LetterBounds;
   /** So many dead letters went because they were too many. */
   readonly lettersDropped?: (count: number) => void;
+  /** Commands that `fetchCommands` asked for, with more behind them or not. */
+  readonly commandsFetched?: (commands: readonly StoredCommand[], more: boolean) => void;
   /** How the storage thread is started, where it is not the usual one. */
   readonly startThread?: () => Worker;
 }

@@ -4,6 +4,7 @@
  * succeeds, so nothing is ever passed over or reported too early.
  */
 import { type Batch, BrokerFile, type Durability, type FetchRequest } from './broker-file.ts';
+import type { CommandRequest } from './commands.ts';
 import type { LetterBounds, LetterTally } from './letter-box.ts';
 import { describeProblem, type StorageStatus } from './problem.ts';
 
@@ -17,6 +18,7 @@ export type Request =
     }
   | ({ readonly kind: 'batch' } & Batch)
   | ({ readonly kind: 'fetch' } & FetchRequest)
+  | ({ readonly kind: 'commands' } & CommandRequest)
   | { readonly kind: 'close' };
 
 /** What it is told. */
@@ -39,6 +41,7 @@ export type Report =
       readonly deliveries: Uint8Array;
       readonly more: boolean;
     }
+  | { readonly kind: 'commands'; readonly commands: Uint8Array; readonly more: boolean }
   | { readonly kind: 'status'; readonly status: StorageStatus }
   /** Undefined where all is in the file, else why it is not. */
   | { readonly kind: 'closed'; readonly problem: string | undefined };
@@ -121,6 +124,13 @@ function carryOut(request: Request): void {
       const room = deliveries.release();
       const bytes = new Uint8Array(room, 0, deliveries.length);
       answer({ kind: 'fetched', session: request.session, deliveries: bytes, more }, [room]);
+      return;
+    }
+    case 'commands': {
+      const { commands, more } = open.fetchCommands(request);
+      const room = commands.release();
+      const bytes = new Uint8Array(room, 0, commands.length);
+      answer({ kind: 'commands', commands: bytes, more }, [room]);
       return;
     }
     case 'close':
