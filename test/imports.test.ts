@@ -48,6 +48,7 @@ const isPure = (path: string) =>
 const confined: { readonly [library: string]: RegExp } = {
   'mqtt-packet': /^core\/mqtt\/codec\.ts$/,
   jose: /^core\/(auth\/(token|jwks)|cli\/mint)\.ts$/,
+  croner: /^core\/plugins\/schedule\.ts$/,
   hono: /^core\/http\//,
   mqtt: /^core\/(cli\/|plugins\/remote\.ts$)/,
 };

@@ -6,6 +6,7 @@
  * A command that is to be tried again leaves its lane until then, and the later ones overtake it; unless
  * its handler is ordered: then those of the lane that are for the same handler are kept behind it.
  */
+import { CONNECT_TOPIC, DISCONNECT_TOPIC } from '../broker/hooks.ts';
 import type { CommandDropReason } from './events.ts';
 import { Fifo } from './fifo.ts';
 import type { HandlerState, Waiting } from './waiting.ts';
@@ -350,13 +351,15 @@ export class CommandQueue {
 }
 
 /**
- * What is kept in order: the commands of one user, and apart from them what the broker itself tells of
- * that user, each kind for itself. Plugins have no user id; theirs are told apart by name.
+ * What is kept in order: the commands of one user; apart from them the user's connects and disconnects;
+ * undelivered messages by their topic, and so by whom they were for; and the runs of one schedule.
+ * Plugins have no user id; their commands are told apart by name.
  */
 function keyOf({ message: { topic, publisher } }: Waiting): string {
   const { user, clientIdentifier } = publisher;
   const who = user === '' ? `\0${clientIdentifier}` : user;
   if (!topic.startsWith('$hook/')) return who;
-  // Connects and disconnects are of one order.
-  return `\0${topic.startsWith('$hook/undelivered/') ? 'undelivered' : 'presence'}\0${who}`;
+  return topic === CONNECT_TOPIC || topic === DISCONNECT_TOPIC
+    ? `\0presence\0${who}`
+    : `\0${topic}`;
 }

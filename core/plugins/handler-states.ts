@@ -21,6 +21,12 @@ export class HandlerStates {
     return this.#states.values();
   }
 
+  /** Whether a command waits for it, is under way, or is to be tried again. */
+  isBusy(name: string): boolean {
+    const state = this.#states.get(name);
+    return state !== undefined && state.running + state.waiting > 0;
+  }
+
   of(handlers: readonly LoadedHandler[]): HandlerState[] {
     return handlers.map(({ name }) => this.#states.get(name) as HandlerState);
   }
