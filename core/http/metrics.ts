@@ -118,6 +118,28 @@ function writeBroker(page: MetricsPage, counters: Counters): void {
     );
 }
 
+/** What the storage counts of dead letters. */
+export interface LetterCounters {
+  readonly deadLetters: number;
+  readonly deadLetterBytes: number;
+  readonly deadLettersDropped: number;
+}
+
+export function writeLetterMetrics(page: MetricsPage, counters: LetterCounters): void {
+  page
+    .gauge('bellhop_dead_letters', 'Dead letters that are kept.', counters.deadLetters)
+    .gauge(
+      'bellhop_dead_letter_bytes',
+      'Bytes of dead letters, with their messages.',
+      counters.deadLetterBytes,
+    )
+    .counter(
+      'bellhop_dead_letters_dropped_total',
+      'Dead letters that went because there were too many.',
+      counters.deadLettersDropped,
+    );
+}
+
 function writeNet(page: MetricsPage, turn: Turn, counters: NetCounters): void {
   page
     .gauge('bellhop_sockets', 'Sockets of connections, closed ones included.', turn.sockets)

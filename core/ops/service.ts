@@ -86,7 +86,11 @@ export async function openService(
     return state === 'serving' ? reasons : [state, ...reasons];
   };
   const app =
-    tls && (await openWebApp({ config, turn, pool, verifier, tls, notReady, log }, lifecycle));
+    tls &&
+    (await openWebApp(
+      { config, turn, pool, storage: stored?.counters, verifier, tls, notReady, log },
+      lifecycle,
+    ));
   const listeners = await openListeners({ config, turn, tls, app, log }, lifecycle);
   state = 'serving';
   // A key server that is down is no reason not to start; the first token that needs it asks again.

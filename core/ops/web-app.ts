@@ -2,7 +2,7 @@
 import type { Verifier } from '../auth/token.ts';
 import { type App, createApp } from '../http/app.ts';
 import { LoopLag } from '../http/loop-lag.ts';
-import { metricsPage } from '../http/metrics.ts';
+import { type LetterCounters, metricsPage, writeLetterMetrics } from '../http/metrics.ts';
 import type { Turn } from '../net/turn.ts';
 import type { Pool } from '../plugins/pool.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -17,6 +17,8 @@ export interface WebAppOptions {
   readonly config: Config;
   readonly turn: Turn;
   readonly pool: Pool;
+  /** Undefined where all is in memory alone. */
+  readonly storage: LetterCounters | undefined;
   readonly verifier: Verifier;
   readonly tls: OpenedTls;
   /** Why this node takes no clients now; empty where it does. */
@@ -25,7 +27,7 @@ export interface WebAppOptions {
 }
 
 export async function openWebApp(options: WebAppOptions, lifecycle: Lifecycle): Promise<App> {
-  const { config, turn, pool, verifier, tls, notReady, log } = options;
+  const { config, turn, pool, storage, verifier, tls, notReady, log } = options;
   const measure = (): LoopLag => {
     const lag = new LoopLag();
     lag.start();
@@ -40,7 +42,10 @@ export async function openWebApp(options: WebAppOptions, lifecycle: Lifecycle): 
         turn,
         lag,
         material: () => tls.material,
-        more: (page) => writePluginMetrics(page, pool),
+        more: (page) => {
+          writePluginMetrics(page, pool);
+          if (storage !== undefined) writeLetterMetrics(page, storage);
+        },
       }),
     metricsAccess: config.metricsAccess,
     isAdmin: async (token) => {
