@@ -1,7 +1,9 @@
 /** The plugins as the settings ask for them, tied to the turn. */
 import { join } from 'node:path';
+import type { MessageNumber } from '../broker/changes.ts';
 import type { Turn } from '../net/turn.ts';
 import { Pool, type PoolHost, type PoolOptions } from '../plugins/pool.ts';
+import { type ScheduleHost, Schedules } from '../plugins/schedule.ts';
 import { StoreProblem } from '../plugins/store.ts';
 import type { BrokerStorage } from './broker-storage.ts';
 import { type Lifecycle, StartError } from './lifecycle.ts';
@@ -10,7 +12,16 @@ import { observePlugins } from './observe-plugins.ts';
 import type { Config } from './settings.ts';
 
 /** How long one plugin file may take to import. */
-const LOAD_TIMEOUT_MS = 30_000;
+export const LOAD_TIMEOUT_MS = 30_000;
+
+export interface Plugins {
+  readonly pool: Pool;
+  /**
+   * To be called once the broker has what was stored, of which no command has a number above `last`:
+   * handlers get those, and schedules begin.
+   */
+  restore(last: MessageNumber): void;
+}
 
 /** Loads the plugins and declares their commands. Throws a `StartError` where the folder or the handlers' database cannot be used. */
 export async function openPlugins(
@@ -19,11 +30,16 @@ export async function openPlugins(
   stored: BrokerStorage | undefined,
   log: Log,
   lifecycle: Lifecycle,
-): Promise<Pool> {
+): Promise<Plugins> {
+  let schedules: Schedules | undefined;
+  const swapped = () => schedules?.replace(pool.schedules);
   const pool = await lifecycle.open(
     'plugins',
-    () => makePool(config, turn, stored, log),
-    (opened) => opened.stop(config.drainTimeoutMs),
+    () => makePool(config, turn, stored, log, swapped),
+    (opened) => {
+      schedules?.stop();
+      return opened.stop(config.drainTimeoutMs);
+    },
   );
   stored?.listen({
     stored: (count) => pool.stored(count),
@@ -31,14 +47,35 @@ export async function openPlugins(
     commandsFetched: (commands, more) => pool.fetched(commands, more),
   });
   await guarded(config, () => pool.start());
-  return pool;
+  return {
+    pool,
+    restore(last) {
+      pool.restore(last);
+      schedules = new Schedules(scheduleHost(turn, pool));
+      schedules.replace(pool.schedules);
+    },
+  };
 }
 
+function scheduleHost(turn: Turn, pool: Pool): ScheduleHost {
+  const known = (handler: string) => turn.broker.scheduleOf(handler);
+  return {
+    known,
+    begin: (...schedule) => turn.schedules(...schedule),
+    end: (handler) => turn.unschedules(handler),
+    // A run that is stored may not be with the pool yet, and one that is not is there alone.
+    busy: (handler) => (known(handler)?.message ?? 0) !== 0 || pool.isBusy(handler),
+    tick: (...due) => turn.tick(...due),
+  };
+}
+
+/** `swapped` is called when other handlers serve. */
 async function makePool(
   config: Config,
   turn: Turn,
   stored: BrokerStorage | undefined,
   log: Log,
+  swapped: () => void,
 ): Promise<Pool> {
   const options: PoolOptions = {
     folder: config.pluginsDir,
@@ -63,7 +100,10 @@ async function makePool(
     tried: (number, handler, attempts) => turn.tried(number, handler, attempts),
     buried: (letter) => turn.buried(letter),
     enqueue: (command, only) => turn.enqueue(command, only),
-    serves: (topics, hooks) => turn.handles(topics, hooks),
+    serves: (topics, hooks) => {
+      turn.handles(topics, hooks);
+      swapped();
+    },
     fetch: storage && ((...wanted) => storage.fetchCommands(...wanted)),
     report: observePlugins(log),
   };

@@ -71,9 +71,10 @@ export async function openService(
       }),
     (part) => part.stop(),
   );
-  pool = await openPlugins(config, turn, stored, log, lifecycle);
-  const handlers = pool;
-  handlers.restore(stored?.attach(turn) ?? 0);
+  const plugins = await openPlugins(config, turn, stored, log, lifecycle);
+  const handlers = plugins.pool;
+  pool = handlers;
+  plugins.restore(stored?.attach(turn) ?? 0);
   const desk =
     stored === undefined
       ? memoryDesk
