@@ -32,8 +32,8 @@ export interface Lane {
   heldMs: number;
   /** The one of those that was given out last. */
   last: Waiting | undefined;
-  /** Whether nothing more may be given out before those are settled. */
-  closed: boolean;
+  /** The one of those that must be settled before more is given out. */
+  closedBy: Waiting | undefined;
   /** Whether it stands in one of the lines. */
   listed: boolean;
   /** For each ordered handler that failed, what waits to be tried again, and what is kept behind it. */
@@ -195,6 +195,7 @@ export class CommandQueue {
         else lane.waiting.push(entry);
       }
     }
+    removed.sort((a, b) => a.sequence - b.sequence);
     for (const entry of removed) {
       this.#forget(entry);
       entry.handler.waiting--;
@@ -247,9 +248,9 @@ export class CommandQueue {
     );
   }
 
-  #isOpen({ closed, heldMs, held, taker }: Lane): boolean {
+  #isOpen({ closedBy, heldMs, held, taker }: Lane): boolean {
     if (held === 0 || taker === undefined) return true;
-    return !closed && heldMs < LANE_MS && !taker.retired && !taker.lost;
+    return closedBy === undefined && heldMs < LANE_MS && !taker.retired && !taker.lost;
   }
 
   #give(lane: Lane, entry: Waiting, taker: Taker): void {
@@ -262,7 +263,7 @@ export class CommandQueue {
     lane.heldMs += entry.expectedMs;
     lane.last = entry;
     // What comes behind it may have to wait for its next attempt.
-    if (handler.rules.ordered) lane.closed = true;
+    if (handler.rules.ordered) lane.closedBy = entry;
     handler.running++;
     handler.waiting--;
   }
@@ -276,9 +277,9 @@ export class CommandQueue {
     entry.slot = -1;
     entry.after = undefined;
     lane.heldMs -= entry.expectedMs;
+    if (lane.closedBy === entry) lane.closedBy = undefined;
     if (--lane.held === 0) {
       lane.heldMs = 0;
-      lane.closed = false;
       lane.taker = undefined;
     }
     handler.running--;
@@ -329,7 +330,7 @@ export class CommandQueue {
         held: 0,
         heldMs: 0,
         last: undefined,
-        closed: false,
+        closedBy: undefined,
         listed: false,
         kept: undefined,
       };

@@ -1,123 +1,331 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { CommandQueue, type Waiting, waitingBytes } from '../../core/plugins/command-queue.ts';
+import { CommandQueue, type Taker } from '../../core/plugins/command-queue.ts';
+import { type HandlerState, Waiting } from '../../core/plugins/waiting.ts';
 import { seed } from '../seed.ts';
-import { by, command } from './folder.ts';
+import { command } from './folder.ts';
+import { entryOf, handlerState } from './waiting.ts';
 
-let sequence = 0;
-function entry(user: string, payload = ''): Waiting {
-  const message = command('a', payload, by(user));
-  const receipt = { number: 0, outstanding: 1, dropped: false };
-  return { message, receipt, handler: 0, invocation: '', sequence: ++sequence };
+/** A handler of which runs are known to be short. */
+function quick(name: string, rules: Parameters<typeof handlerState>[1] = {}): HandlerState {
+  const handler = handlerState(name, rules);
+  handler.pace.durationMs = 0.1;
+  return handler;
 }
+
+class Hand implements Taker {
+  retired = false;
+  lost = false;
+  readonly held: Waiting[] = [];
+  has(): boolean {
+    return true;
+  }
+}
+
 const userOf = (each: Waiting): string => each.message.publisher.user;
+const namesOf = (entries: readonly (Waiting | undefined)[]): (string | undefined)[] =>
+  entries.map((entry) => entry && `${userOf(entry)}:${entry.handler.name}`);
+
+/** All that `taker` is given now. */
+function takeAll(queue: CommandQueue, taker: Taker): Waiting[] {
+  const taken: Waiting[] = [];
+  for (let entry = queue.take(taker); entry; entry = queue.take(taker)) taken.push(entry);
+  return taken;
+}
 
 describe('the bounds', () => {
-  test('count what waits and what is taken, until it is finished', () => {
-    const queue = new CommandQueue<object>(2, 1_000_000);
-    const lane = {};
-    expect([queue.offer(entry('a')), queue.offer(entry('b'))]).toEqual([undefined, undefined]);
-    const taken = queue.take(lane);
-    expect(queue.offer(entry('c'))).toBe('queue-full');
-    queue.finished(taken as Waiting);
-    expect(queue.offer(entry('c'))).toBeUndefined();
-    expect(queue.size).toBe(2);
+  test('count what waits and what is given out, until it is finished', () => {
+    const queue = new CommandQueue(2, 1_000_000);
+    const handler = quick('h');
+    queue.add(entryOf('a', handler));
+    expect([queue.refusal(0), queue.roomy]).toEqual([undefined, false]);
+    queue.add(entryOf('b', handler));
+    const taken = queue.take(new Hand()) as Waiting;
+    expect(queue.refusal(0)).toBe('queue-full');
+    queue.finished(taken);
+    expect(queue.refusal(0)).toBeUndefined();
+    expect(queue.size).toBe(1);
   });
 
   test('count bytes, and one command always fits', () => {
-    const large = entry('a', 'x'.repeat(1_000));
-    const queue = new CommandQueue<object>(10, 500);
-    expect(queue.offer(large)).toBeUndefined();
-    expect(queue.bytes).toBe(waitingBytes(large));
-    expect(queue.offer(entry('a'))).toBe('queue-bytes');
-    queue.finished(queue.take({}) as Waiting);
+    const large = entryOf('a', quick('h'), 'x'.repeat(1_000));
+    const queue = new CommandQueue(10, 500);
+    expect(queue.refusal(large.bytes)).toBeUndefined();
+    queue.add(large);
+    expect(queue.bytes).toBe(large.bytes);
+    expect(queue.refusal(1)).toBe('queue-bytes');
+    queue.finished(queue.take(new Hand()) as Waiting);
     expect(queue.bytes).toBe(0);
+  });
+
+  test('count what is to be tried again', () => {
+    const queue = new CommandQueue(1, 1_000_000);
+    const entry = entryOf('a', quick('h'));
+    queue.add(entry);
+    queue.take(new Hand());
+    queue.postponed(entry);
+    expect(queue.refusal(0)).toBe('queue-full');
+  });
+});
+
+describe('a lane', () => {
+  test('gives its next command to whoever has the one before, with the one that it has to wait for', () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const handler = quick('h');
+    const [first, second] = [new Hand(), new Hand()];
+    for (const user of ['a', 'a']) queue.add(entryOf(user, handler));
+    const one = queue.take(first) as Waiting;
+    expect(queue.take(second)).toBeUndefined();
+    const two = queue.take(first) as Waiting;
+    expect([one.after, two.after]).toEqual([undefined, one]);
+    queue.finished(two);
+    queue.add(entryOf('a', handler));
+    expect(queue.take(first)?.after).toBe(one);
+  });
+
+  test('gives no more while what it gave takes long', () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const slow = handlerState('slow');
+    const hand = new Hand();
+    for (let count = 0; count < 3; count++) queue.add(entryOf('a', slow));
+    queue.add(entryOf('b', slow));
+    const taken = takeAll(queue, hand);
+    expect(namesOf(taken)).toEqual(['a:slow', 'b:slow']);
+    queue.finished(taken[0] as Waiting);
+    expect(namesOf(takeAll(queue, new Hand()))).toEqual(['a:slow']);
+  });
+
+  test('of one user does not keep others waiting', () => {
+    const queue = new CommandQueue(1_000, 1_000_000);
+    const handler = quick('h');
+    for (let count = 0; count < 50; count++) queue.add(entryOf('flood', handler));
+    queue.add(entryOf('b', handler));
+    const hand = new Hand();
+    const taken = [queue.take(hand), queue.take(hand), queue.take(hand)];
+    expect(namesOf(taken)).toContain('b:h');
+  });
+
+  test("is one for each plugin's own commands, and they are nobody's user", () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const handler = handlerState('h');
+    for (const clientIdentifier of ['a', 'a', 'b']) {
+      const publisher = { user: '', clientIdentifier, device: false };
+      const message = command('x', '', { publisher });
+      const receipt = { number: 0, outstanding: 1 };
+      queue.add(new Waiting(message, receipt, handler, '', '', 0, 0, 0));
+    }
+    expect(queue.take(new Hand())?.message.publisher.clientIdentifier).toBe('a');
+    expect(queue.take(new Hand())?.message.publisher.clientIdentifier).toBe('b');
+    expect(queue.take(new Hand())).toBeUndefined();
+  });
+});
+
+describe('concurrency', () => {
+  test('bounds the runs of a handler over all takers, and lets others go on', () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const [narrow, wide] = [quick('narrow', { concurrency: 1 }), quick('wide')];
+    for (const user of ['a', 'b', 'c']) queue.add(entryOf(user, narrow));
+    queue.add(entryOf('d', wide));
+    const hand = new Hand();
+    const taken = takeAll(queue, hand);
+    expect(namesOf(taken)).toEqual(['a:narrow', 'd:wide']);
+    expect(takeAll(queue, new Hand())).toEqual([]);
+    queue.finished(taken[0] as Waiting);
+    expect(namesOf(takeAll(queue, new Hand()))).toEqual(['b:narrow']);
+  });
+});
+
+describe('what is to be tried again', () => {
+  test('is overtaken, and comes first when it is due', () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const handler = quick('h');
+    const [first, second, third] = [1, 2, 3].map((n) => entryOf('a', handler, String(n)));
+    queue.add(first as Waiting);
+    queue.add(second as Waiting);
+    const hand = new Hand();
+    expect(queue.take(hand)).toBe(first as Waiting);
+    queue.postponed(first as Waiting);
+    expect(queue.take(hand)).toBe(second as Waiting);
+    queue.finished(second as Waiting);
+    queue.add(third as Waiting);
+    queue.due(first as Waiting);
+    expect(takeAll(queue, hand)).toEqual([first as Waiting, third as Waiting]);
+  });
+
+  test('of an ordered handler keeps back what its user has for that handler, and nothing else', () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const [ordered, other] = [quick('ordered', { ordered: true }), quick('other')];
+    const entries = [
+      entryOf('a', ordered),
+      entryOf('a', ordered),
+      entryOf('a', other),
+      entryOf('b', ordered),
+    ];
+    for (const entry of entries) queue.add(entry);
+    const hand = new Hand();
+    const [first] = entries as [Waiting];
+    expect(namesOf(takeAll(queue, hand))).toEqual(['a:ordered', 'b:ordered']);
+    queue.postponed(first);
+    expect(namesOf(takeAll(queue, hand))).toEqual(['a:other']);
+    queue.due(first);
+    expect(takeAll(queue, hand)).toEqual([first]);
+    queue.finished(first);
+    expect(takeAll(queue, hand)).toEqual([entries[1] as Waiting]);
+  });
+});
+
+describe('what is stored', () => {
+  test('can be held back, with what comes behind it in its lane', () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const handler = quick('h');
+    const entries = [entryOf('a', handler, '', 1), entryOf('a', handler), entryOf('b', handler)];
+    for (const entry of entries) queue.add(entry);
+    queue.holdStored(true);
+    expect(takeAll(queue, new Hand())).toEqual([entries[2] as Waiting]);
+    queue.holdStored(false);
+    expect(takeAll(queue, new Hand())).toEqual(entries.slice(0, 2));
+  });
+});
+
+describe('removed handlers', () => {
+  test('are served by retired takers that have them, and by no others', () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const [going, staying] = [quick('going'), quick('staying')];
+    const [old, fresh] = [new Hand(), new Hand()];
+    for (const handler of [going, staying, going]) queue.add(entryOf('a', handler));
+    const first = queue.take(old) as Waiting;
+    going.leaving = true;
+    old.retired = true;
+    queue.relist();
+    expect([queue.take(old), queue.take(fresh)]).toEqual([undefined, undefined]);
+    queue.finished(first);
+    const second = queue.take(fresh) as Waiting;
+    expect(namesOf([second])).toEqual(['a:staying']);
+    queue.finished(second);
+    const lacking = Object.assign(new Hand(), { retired: true, has: () => false });
+    expect([queue.take(fresh), queue.take(lacking)]).toEqual([undefined, undefined]);
+    expect(namesOf([queue.take(old)])).toEqual(['a:going']);
+  });
+
+  test('what waits can be taken out for good', () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const handler = quick('h');
+    for (const user of ['a', 'b', 'a']) queue.add(entryOf(user, handler));
+    const taken = queue.take(new Hand()) as Waiting;
+    expect(queue.remove(() => true).map(userOf)).toEqual(['b', 'a']);
+    expect([queue.size, handler.waiting, handler.running]).toEqual([1, 0, 1]);
+    queue.finished(taken);
+    expect([queue.size, queue.bytes, handler.running]).toEqual([0, 0, 0]);
   });
 });
 
 /**
- * Lanes take, finish and are lost at random, against what must hold: each entry is finished once, a
- * user's in order and never in two lanes at a time, and nothing is forgotten.
+ * Takers take, finish, fail and are lost at random, against what must hold: each entry is finished once,
+ * a user's are with one taker at a time and each behind the one before it, no handler has more runs than
+ * it may, an ordered one is done with in order, and nothing is forgotten.
  */
-test('each user is in one lane at a time, in order, and nothing is lost', () => {
+test('whatever happens, order and bounds hold, and nothing is lost', () => {
   const step = fc.oneof(
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant('offer'), user: fc.nat(4) }) },
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant('take'), lane: fc.nat(2) }) },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('finish'), lane: fc.nat(2) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('lose'), lane: fc.nat(2) }) },
-  ) as fc.Arbitrary<{ kind: string; user?: number; lane?: number }>;
+    {
+      weight: 5,
+      arbitrary: fc.record({ kind: fc.constant('add'), user: fc.nat(3), which: fc.nat(3) }),
+    },
+    { weight: 5, arbitrary: fc.record({ kind: fc.constant('take'), which: fc.nat(2) }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('finish'), which: fc.nat(2) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('fail'), which: fc.nat(2) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('due'), which: fc.nat(5) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('lose'), which: fc.nat(2) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('hold'), which: fc.nat(1) }) },
+  ) as fc.Arbitrary<{ kind: string; user?: number; which: number }>;
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
-      const queue = new CommandQueue<Waiting[]>(1_000, 1_000_000);
-      const lanes: Waiting[][] = [[], [], []];
-      const offered: Waiting[] = [];
+      const queue = new CommandQueue(1_000, 1_000_000);
+      const handlers = [
+        quick('quick'),
+        handlerState('slow'),
+        quick('narrow', { concurrency: 2 }),
+        quick('ordered', { ordered: true }),
+      ];
+      const hands = [new Hand(), new Hand(), new Hand()];
+      const added: Waiting[] = [];
       const finished: Waiting[] = [];
-      const take = (lane: Waiting[]): boolean => {
-        const taken = queue.take(lane);
+      const failed: Waiting[] = [];
+      const take = (hand: Hand): boolean => {
+        const taken = queue.take(hand);
         if (taken === undefined) return false;
-        for (const other of lanes) {
-          if (other !== lane) expect(other.map(userOf)).not.toContain(userOf(taken));
+        const ofUser = (each: Hand) => each.held.filter((held) => userOf(held) === userOf(taken));
+        for (const other of hands) if (other !== hand) expect(ofUser(other)).toEqual([]);
+        expect(taken.after).toBe(ofUser(hand).at(-1));
+        const { handler } = taken;
+        if (handler.rules.ordered) {
+          const before = added.filter(
+            (each) =>
+              each.handler === handler &&
+              userOf(each) === userOf(taken) &&
+              each.sequence < taken.sequence,
+          );
+          for (const each of before) expect(finished).toContain(each);
         }
-        lane.push(taken);
+        hand.held.push(taken);
+        const running = hands
+          .flatMap(({ held }) => held)
+          .filter((held) => held.handler === handler);
+        expect(running.length).toBe(handler.running);
+        expect(handler.running).toBeLessThanOrEqual(handler.limit);
         return true;
       };
-      const finish = (lane: Waiting[]): void => {
-        const done = lane.shift();
+      const finish = (hand: Hand): void => {
+        const done = hand.held.shift();
         if (done === undefined) return;
         finished.push(done);
         queue.finished(done);
       };
-      for (const { kind, user, lane = 0 } of steps) {
-        const held = lanes[lane] as Waiting[];
-        if (kind === 'offer') {
-          const fresh = entry(`u${user}`);
-          offered.push(fresh);
-          expect(queue.offer(fresh)).toBeUndefined();
-        } else if (kind === 'take') take(held);
-        else if (kind === 'finish') finish(held);
+      const due = (place: number): void => {
+        const [entry] = failed.splice(place % Math.max(1, failed.length), 1);
+        if (entry !== undefined) queue.due(entry);
+      };
+      for (const { kind, user, which } of steps) {
+        const hand = hands[which] as Hand;
+        if (kind === 'add') {
+          const number = added.length % 2;
+          const fresh = entryOf(`u${user}`, handlers[which] as HandlerState, '', number);
+          added.push(fresh);
+          queue.add(fresh);
+        } else if (kind === 'take') take(hand);
+        else if (kind === 'finish') finish(hand);
+        else if (kind === 'fail') {
+          const entry = hand.held.shift();
+          if (entry === undefined) continue;
+          failed.push(entry);
+          queue.postponed(entry);
+        } else if (kind === 'due') due(which);
+        else if (kind === 'hold') queue.holdStored(which === 0);
         else {
-          // Another stands in its place: what is lost never takes again.
-          lanes[lane] = [];
-          queue.giveBack(held, held);
+          // Another stands in its place. What it had begun fails, the rest is for others.
+          hands[which] = new Hand();
+          hand.lost = true;
+          const [begun, ...rest] = hand.held;
+          queue.giveBack(hand, rest);
+          if (begun === undefined) continue;
+          failed.push(begun);
+          queue.postponed(begun);
         }
-        expect(queue.size).toBe(offered.length - finished.length);
+        expect(queue.size).toBe(added.length - finished.length);
       }
+      queue.holdStored(false);
       // Whoever is left serves all that is left.
       for (let idle = false; !idle; ) {
         idle = true;
-        for (const lane of lanes) {
-          while (take(lane)) idle = false;
-          while (lane.length > 0) finish(lane);
+        while (failed.length > 0) due(0);
+        for (const hand of hands) {
+          while (take(hand)) idle = false;
+          for (; hand.held.length > 0; idle = false) finish(hand);
         }
       }
-      expect(queue.size).toBe(0);
-      expect(queue.bytes).toBe(0);
-      const byUser = (entries: readonly Waiting[]) => Object.groupBy(entries, userOf);
-      expect(byUser(finished)).toEqual(byUser(offered));
+      expect([queue.size, queue.bytes]).toEqual([0, 0]);
+      expect(new Set(finished)).toEqual(new Set(added));
+      expect(handlers.map(({ waiting, running }) => waiting + running)).toEqual([0, 0, 0, 0]);
     }),
-    { seed },
+    { seed, numRuns: 300 },
   );
-});
-
-test("what plugins publish is kept in order by plugin, and is nobody's user", () => {
-  const queue = new CommandQueue<object>(10, 1_000_000);
-  const from = (clientIdentifier: string) => ({
-    publisher: { user: '', clientIdentifier, device: false },
-  });
-  for (const plugin of ['a', 'a', 'b']) {
-    const message = command('x', '', from(plugin));
-    queue.offer({ ...entry(''), message });
-  }
-  const [first, second] = [{}, {}];
-  expect(queue.take(first)?.message.publisher.clientIdentifier).toBe('a');
-  expect(queue.take(second)?.message.publisher.clientIdentifier).toBe('b');
-});
-
-test('what waits can be cleared', () => {
-  const queue = new CommandQueue<object>(10, 1_000_000);
-  const lane = {};
-  for (const user of ['a', 'b', 'a']) queue.offer(entry(user));
-  queue.take(lane);
-  expect(queue.clear().map(userOf)).toEqual(['b', 'a']);
-  expect(queue.size).toBe(1);
 });

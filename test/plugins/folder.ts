@@ -2,10 +2,12 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { CommandState, DeadLetter } from '../../core/broker/changes.ts';
 import type { Message } from '../../core/mqtt/packet.ts';
 import type { TopicName } from '../../core/mqtt/topic.ts';
-import type { PluginEvent } from '../../core/plugins/events.ts';
-import { Pool, type PoolOptions } from '../../core/plugins/pool.ts';
+import type { HandlerCounters, PluginEvent } from '../../core/plugins/events.ts';
+import { Pool, type PoolHost, type PoolOptions } from '../../core/plugins/pool.ts';
+import type { RetryClock } from '../../core/plugins/retries.ts';
 
 export type Files = { readonly [path: string]: string };
 
@@ -70,24 +72,123 @@ export const by = (user: string): Partial<Message> => ({
   publisher: { user, clientIdentifier: `${user}-phone`, device: true },
 });
 
+/** A test's own time: what waits is due when `pass` says so. */
+export class TestClock implements RetryClock {
+  nowMs = 1_000_000;
+  /** What `random` gives. */
+  chance = 0.5;
+  #timers: { readonly atMs: number; readonly call: () => void }[] = [];
+
+  now(): number {
+    return this.nowMs;
+  }
+
+  random(): number {
+    return this.chance;
+  }
+
+  after(delayMs: number, call: () => void): () => void {
+    const timer = { atMs: this.nowMs + delayMs, call };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((each) => each !== timer);
+    };
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms;
+    const due = this.#timers.filter(({ atMs }) => atMs <= this.nowMs);
+    this.#timers = this.#timers.filter(({ atMs }) => atMs > this.nowMs);
+    for (const { call } of due.sort((one, other) => one.atMs - other.atMs)) call();
+  }
+}
+
+/** What is told of a command to the broker, in order. */
+export type Note =
+  | { readonly kind: 'sent'; readonly text: string }
+  | { readonly kind: 'handled'; readonly number: number; readonly handler: string | undefined }
+  | {
+      readonly kind: 'tried';
+      readonly number: number;
+      readonly handler: string;
+      readonly attempts: number;
+    }
+  | { readonly kind: 'buried'; readonly number: number };
+
 export class Bench {
   readonly pool: Pool;
   readonly folder: string;
   readonly storePath: string;
   readonly events: PluginEvent[] = [];
   readonly sent: Message[] = [];
+  /** Commands that all handlers are done with. */
   readonly handled: number[] = [];
+  readonly notes: Note[] = [];
+  readonly letters: DeadLetter[] = [];
+  readonly clock = new TestClock();
   /** Topics that are declared by others than plugins. */
   readonly declared = new Set<string>();
+  /** Where requesters may have a response. */
+  readonly replies = new Set<string>();
+  readonly fetches: Parameters<NonNullable<PoolHost['fetch']>>[] = [];
+  served: readonly string[] = [];
   refusal: string | undefined = undefined;
+  failing = false;
+  position = 0;
   #waiting: { readonly holds: () => boolean; readonly resolve: () => void }[] = [];
 
-  constructor(files: Files, options: Partial<PoolOptions> = {}) {
-    this.folder = folderOf(files);
-    this.storePath = join(folderOf({}), 'store.sqlite');
+  /**
+   * `disk`: whether there is one that the pool can read commands from; `retriesAtOnce`: whether what
+   * failed is tried again at once, rather than when the clock says so.
+   */
+  constructor(
+    files: Files,
+    options: Partial<PoolOptions> = {},
+    { disk = false, retriesAtOnce = true } = {},
+  ) {
+    this.folder = options.folder ?? folderOf(files);
+    this.storePath = options.storePath ?? join(folderOf({}), 'store.sqlite');
+    const host: PoolHost = {
+      now: () => Date.now(),
+      sent: (message) => {
+        this.sent.push(message);
+        this.#note({ kind: 'sent', text: textOf(message) });
+        return this.refusal;
+      },
+      declares: (topic) => this.declared.has(topic),
+      mayReply: (_publisher, topic) => this.replies.has(topic),
+      storageFails: () => this.failing,
+      handled: (number, handler) => {
+        if (handler === undefined) this.handled.push(number);
+        this.#note({ kind: 'handled', number, handler });
+        return ++this.position;
+      },
+      tried: (number, handler, attempts) => {
+        this.#note({ kind: 'tried', number, handler, attempts });
+      },
+      buried: (letter) => {
+        this.letters.push(letter);
+        this.#note({ kind: 'buried', number: letter.message });
+      },
+      serves: (topics) => {
+        this.served = topics;
+      },
+      enqueue: () => {},
+      fetch: disk ? (...wanted) => void this.fetches.push(wanted) : undefined,
+      report: (event) => {
+        this.events.push(event);
+        // Its next attempt is due, unless the test has its own idea of time.
+        if (retriesAtOnce && event.kind === 'run-failed' && event.retryInMs !== undefined) {
+          queueMicrotask(() => this.clock.pass(3_600_000));
+        }
+        this.#look();
+      },
+    };
     this.pool = new Pool(
       {
         folder: this.folder,
+        copies: folderOf({}),
+        watched: false,
         storePath: this.storePath,
         separator: '_',
         workers: 1,
@@ -95,25 +196,10 @@ export class Bench {
         loadTimeoutMs: 10_000,
         queuedCommands: 100_000,
         queuedBytes: 64 * 1024 * 1024,
+        clock: this.clock,
         ...options,
       },
-      {
-        now: () => Date.now(),
-        sent: (message) => {
-          this.sent.push(message);
-          this.#look();
-          return this.refusal;
-        },
-        declares: (topic) => this.declared.has(topic),
-        handled: (number) => {
-          this.handled.push(number);
-          this.#look();
-        },
-        report: (event) => {
-          this.events.push(event);
-          this.#look();
-        },
-      },
+      host,
     );
   }
 
@@ -125,11 +211,15 @@ export class Bench {
     });
   }
 
+  dispatch(message: Message, number = 0, state?: CommandState): void {
+    this.pool.dispatch(message, number, state);
+  }
+
   /** Dispatches, and resolves when every handler is done with it. */
   async run(...messages: readonly Message[]): Promise<void> {
     const first = this.handled.length;
     messages.forEach((message, index) => {
-      this.pool.dispatch(message, first + index + 1);
+      this.dispatch(message, first + index + 1);
     });
     await this.until(() => this.handled.length >= first + messages.length);
   }
@@ -138,9 +228,28 @@ export class Bench {
     return this.events.filter((event) => event.kind === kind) as never;
   }
 
+  /** The faults of runs, as `kind place: detail`. */
+  get faults(): string[] {
+    return this.ofKind('run-failed').map(
+      ({ fault }) => `${fault.kind} ${fault.at}: ${fault.detail}`,
+    );
+  }
+
   /** What was sent, as `topic payload`. */
   get texts(): string[] {
-    return this.sent.map(({ topic, payload }) => `${topic} ${decoder.decode(payload)}`);
+    return this.sent.map(textOf);
+  }
+
+  /** What is counted of a handler. */
+  countersOf(name: string): HandlerCounters {
+    const found = [...this.pool.handlers].find((handler) => handler.name === name);
+    if (found === undefined) throw new Error(`there is no handler ${name}`);
+    return found.counters;
+  }
+
+  #note(note: Note): void {
+    this.notes.push(note);
+    this.#look();
   }
 
   #look(): void {
@@ -150,4 +259,8 @@ export class Bench {
       return false;
     });
   }
+}
+
+function textOf({ topic, payload }: Message): string {
+  return `${topic} ${decoder.decode(payload)}`;
 }
