@@ -41,6 +41,10 @@ export const commands: { readonly [name: string]: Entry } = {
     summary: 'subscribe, and print what comes',
     load: async () => (await import('./sub.ts')).sub,
   },
+  handlers: {
+    summary: 'run the handlers of a folder against a broker elsewhere',
+    load: async () => (await import('./handlers.ts')).handlers,
+  },
   bench: {
     summary: 'put load on an MQTT broker, and measure it',
     load: async () => (await import('./bench.ts')).bench,
