@@ -24,8 +24,6 @@ const TEARDOWN_MS = 5_000;
 /** How long at least and at most old workers stay for commands whose handler was removed. */
 const LINGER_MS = 1_000;
 const LONGEST_LINGER_MS = 60_000;
-/** How long a migration waits for the right to write. */
-const MIGRATION_PATIENCE_MS = 30_000;
 
 export interface CrewOptions
   extends Omit<Load, 'kind' | 'progress' | 'source' | 'files' | 'worker'> {
@@ -36,6 +34,8 @@ export interface CrewOptions
   /** Whether to follow its changes. */
   readonly watched: boolean;
   readonly workers: number;
+  /** Bytes that a worker may hold before another takes its place. */
+  readonly memoryBytes: number;
   /** How long one file may take to import. */
   readonly loadTimeoutMs: number;
 }
@@ -87,9 +87,9 @@ export class Crew {
   constructor(options: CrewOptions, listener: CrewListener) {
     this.#options = options;
     this.#listener = listener;
-    const { folder, copies, storePath: path } = options;
+    const { folder, copies, storePath: path, writeLock } = options;
     this.#live = new LiveFolder(
-      { folder, copies, store: { path, busyTimeoutMs: MIGRATION_PATIENCE_MS } },
+      { folder, copies, store: { path, writeLock } },
       {
         taken: (version) => this.#come(version),
         report: (event) => listener.report(event),
@@ -102,6 +102,22 @@ export class Crew {
   async start(): Promise<void> {
     await this.#bringAll();
     if (this.#options.watched && !this.#stopped) this.#live.watch();
+  }
+
+  /** Lets another take the place of a worker that holds too much memory; what it was given is finished there. */
+  renew(worker: PoolWorker): void {
+    if (this.#stopped || !this.workers.delete(worker)) return;
+    worker.retiredAtMs = performance.now();
+    this.retired.add(worker);
+    const held = Math.round(worker.heapBytes / 1024 / 1024);
+    const detail = `it holds ${held} MiB, and handlers may hold ${this.#mostMegabytes}`;
+    this.#listener.report({ kind: 'worker-replaced', detail, afterMs: 0 });
+    void this.#add(this.#generation);
+    this.watch();
+  }
+
+  get #mostMegabytes(): number {
+    return Math.round(this.#options.memoryBytes / 1024 / 1024);
   }
 
   /** Takes the folder as it is now, if it has changed. */
@@ -133,20 +149,35 @@ export class Crew {
 
   #look(): void {
     const now = performance.now();
+    const processBytes = process.memoryUsage.rss();
     let busy = false;
     for (const worker of [...this.workers, ...this.retired]) {
       if (worker.heldCount === 0) continue;
       busy = true;
-      const exceededMs = worker.exceededMs(now, GRACE_MS);
-      if (exceededMs === undefined || !worker.condemn()) continue;
+      const why = this.#whyEnd(worker, now, processBytes);
+      if (why === undefined || !worker.condemn()) continue;
       worker.end();
-      const detail = `took longer than ${exceededMs} ms, and its worker was ended`;
-      this.#lose(worker, fault('timeout', detail));
+      this.#lose(worker, why);
     }
     this.#letGo();
     if (busy || this.retired.size > 0) return;
     clearInterval(this.#watch);
     this.#watch = undefined;
+  }
+
+  /**
+   * Why a worker has to be ended; undefined where it does not. How much memory one has taken shows only
+   * when it answers. For one that does not, what the process has taken meanwhile is put down to it.
+   */
+  #whyEnd(worker: PoolWorker, nowMs: number, processBytes: number): Fault | undefined {
+    const exceededMs = worker.exceededMs(nowMs, processBytes, GRACE_MS);
+    if (exceededMs !== undefined) {
+      const detail = `took longer than ${exceededMs} ms, and its worker was ended`;
+      return fault('timeout', detail);
+    }
+    if (processBytes - worker.stoodAtBytes <= this.#options.memoryBytes) return undefined;
+    const detail = `took more than ${this.#mostMegabytes} MiB of memory, and its worker was ended`;
+    return fault('worker-lost', detail);
   }
 
   #lose(worker: PoolWorker, why: Fault): void {
@@ -304,7 +335,7 @@ export class Crew {
     files: readonly PluginFile[],
     source: string,
   ): Promise<{ worker: PoolWorker; outcome: LoadOutcome }> {
-    const { folder, copies, watched, workers, loadTimeoutMs, ...load } = this.#options;
+    const { folder, copies, watched, workers, memoryBytes, loadTimeoutMs, ...load } = this.#options;
     const worker = new PoolWorker(
       { ...load, files, source, worker: ++this.#count },
       {

@@ -14,18 +14,20 @@ import {
   type Contents,
   changedPaths,
   clearCopies,
+  MIGRATOR,
   type Taken,
   type TakeRequest,
   takeVersion,
   type Version,
 } from './version.ts';
 import { FolderWatch } from './watch.ts';
+import { freeWriteLock } from './write-lock.ts';
 
 const QUIET_MS = 100;
 const LONGEST_MS = 2_000;
 /** What looks unfinished gets this long to be finished. */
 const PATIENCE_MS = 400;
-/** How often to look where the system does not tell of changes. */
+/** How often to look where the system does not tell of changes, or nothing can be read. */
 const UNWATCHED_MS = 2_000;
 
 export interface LiveOptions {
@@ -56,6 +58,8 @@ export class LiveFolder {
   #thread: Worker | undefined = undefined;
   #refused = new Set<string>();
   #lastProblem = '';
+  /** Why it cannot be watched. */
+  #unwatched: string | undefined = undefined;
   #stopped = false;
 
   /** Throws where the folder for copies cannot be made. */
@@ -98,7 +102,10 @@ export class LiveFolder {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#watch?.stop();
-    this.#thread?.terminate();
+    if (this.#thread === undefined) return;
+    this.#thread.terminate();
+    // It may have been in the midst of a migration, which is undone.
+    if (this.#options.store) freeWriteLock(this.#options.store.writeLock, MIGRATOR);
   }
 
   #touched(): void {
@@ -151,6 +158,7 @@ export class LiveFolder {
     switch (taken.kind) {
       case 'same':
         this.#contents = taken.contents;
+        this.#lastProblem = '';
         break;
       case 'unsettled':
         this.#unsettledSinceMs ??= performance.now();
@@ -172,9 +180,13 @@ export class LiveFolder {
         taken satisfies never;
     }
     const problem = this.#watch?.problem;
-    if (problem === undefined) return;
-    this.#complain(fault('load', `it is looked at every ${UNWATCHED_MS} ms, for ${problem}`));
-    if (this.#touchedSinceMs === undefined && this.#unsettledSinceMs === undefined) {
+    if (problem !== undefined && problem !== this.#unwatched) {
+      const detail = `it is looked at every ${UNWATCHED_MS} ms, for it cannot be watched: ${problem}`;
+      this.#listener.report({ kind: 'plugins-kept', fault: fault('load', detail) });
+    }
+    this.#unwatched = problem;
+    const isWaiting = this.#touchedSinceMs !== undefined || this.#unsettledSinceMs !== undefined;
+    if ((problem !== undefined || !knowsFolders) && !isWaiting && this.#watch !== undefined) {
       this.#lookAfter(UNWATCHED_MS, false);
     }
   }

@@ -25,14 +25,19 @@ interface Applied {
  * Applies what is new in the folder and adds the names to `names`, which it returns; `root` is the
  * plugins folder or a copy of it, as a real path. Throws a `StoreProblem` that names the file, since
  * handlers rely on the schema; those before it stay applied. Without migrations, the database is not
- * opened.
+ * opened. `alone` does its work while no handler writes.
  */
-export function migrate(open: () => Database, root: string, names: string[] = []): string[] {
+export function migrate(
+  open: () => Database,
+  root: string,
+  names: string[] = [],
+  alone = (work: () => void): void => work(),
+): string[] {
   const migrations = readMigrations(root);
   if (migrations.length === 0) return names;
   const database = open();
   try {
-    applyNew(database, migrations, names);
+    alone(() => applyNew(database, migrations, names));
   } finally {
     database.close();
   }

@@ -28,6 +28,7 @@ import {
   takeSnapshot,
 } from './snapshot.ts';
 import { openDatabase, StoreProblem } from './store.ts';
+import { type SharedLock, WriteLock } from './write-lock.ts';
 
 export interface Version {
   /** Counts from 1 in each process, and names the folder of the copy. */
@@ -62,7 +63,7 @@ export interface TakeRequest {
   /** Whether to take it even though it looks as if somebody were in the midst of a change. */
   readonly atOnce: boolean;
   /** The handlers' database, for migrations; undefined leaves them alone. */
-  readonly store: { readonly path: string; readonly busyTimeoutMs: number } | undefined;
+  readonly store: { readonly path: string; readonly writeLock: SharedLock } | undefined;
 }
 
 export type Taken = {
@@ -81,6 +82,11 @@ export type Taken = {
   /** Nothing of it can be used. */
   | { readonly kind: 'failed'; readonly fault: Fault; readonly migrated: readonly string[] }
 );
+
+/** Whom the right to write belongs to meanwhile; workers count from 1. */
+export const MIGRATOR = -1;
+/** How long migrations wait for other processes that write. */
+const BUSY_MS = 30_000;
 
 const nothing: Contents = { hashes: new Map(), empty: new Set(), packages: '', stamps: '' };
 
@@ -102,8 +108,21 @@ export function takeVersion(request: TakeRequest): Taken {
   try {
     const taken = take(request, root, folders);
     if (taken.kind === 'taken' && request.store !== undefined) {
-      const { path, busyTimeoutMs } = request.store;
-      migrate(() => openDatabase(path, busyTimeoutMs), root, migrated);
+      const { path, writeLock } = request.store;
+      const lock = new WriteLock(writeLock, MIGRATOR, () => {});
+      migrate(
+        () => openDatabase(path, BUSY_MS),
+        root,
+        migrated,
+        (work) => {
+          lock.take();
+          try {
+            work();
+          } finally {
+            lock.release();
+          }
+        },
+      );
     }
     return taken.kind === 'taken' ? { ...taken, migrated } : taken;
   } catch (error) {

@@ -22,6 +22,7 @@ import {
   takeVersion,
   type Version,
 } from '../../core/plugins/version.ts';
+import { newWriteLock } from '../../core/plugins/write-lock.ts';
 import { type Files, folderOf, removeFolders } from './folder.ts';
 
 afterAll(removeFolders);
@@ -233,7 +234,7 @@ describe('a version', () => {
   test('is not taken where a migration fails, which is told with its file and line', () => {
     const versions = new Versions({ 'a.ts': 'a', 'migrations/0001_a.sql': 'create table a (b);' });
     const path = join(folderOf({}), 'store.sqlite');
-    const store = { path, busyTimeoutMs: 1_000 };
+    const store = { path, writeLock: newWriteLock() };
     expect(versions.take({ store })).toMatchObject({
       kind: 'taken',
       migrated: ['migrations/0001_a.sql'],
