@@ -24,7 +24,7 @@ export interface Load {
   readonly timeoutMs: number;
   /** Where the worker stands: see `Progress`. */
   readonly progress: Int32Array<SharedArrayBuffer>;
-  /** Who may write to the store, one in the whole process: 0 nobody, else a worker's number. */
+  /** Who may write to the store, one in the whole process: see `write-lock.ts`. */
   readonly writeLock: Int32Array<SharedArrayBuffer>;
   /** The worker's number, from 1 on; never used twice. */
   readonly worker: number;
@@ -159,7 +159,9 @@ export const PROGRESS_LENGTH = Progress.Slots + SLOTS;
 
 /**
  * Where a run stands. The worker sets Begun before it calls the handler, and Settled for all runs of a
- * group once they are committed and before it posts them; the pool sets Free when it has heard.
+ * group once they are committed and before it posts them; the pool sets Free when it has heard. One
+ * that is over without having awaited anything is Free again until its group is committed: whatever
+ * ends the worker in between, it was not that run, and nothing of it has happened.
  */
 export const SlotState = { Free: 0, Begun: 1, Settled: 2 } as const;
 

@@ -19,6 +19,7 @@ import {
 } from './exchange.ts';
 import type { PluginFile } from './loader.ts';
 import type { Waiting } from './waiting.ts';
+import { freeWriteLock } from './write-lock.ts';
 
 /** How a load came out; `file` is the one that was being imported. */
 export type LoadOutcome =
@@ -50,8 +51,11 @@ export class PoolWorker implements Taker {
   heldBytes = 0;
   /** Work that is held and has not begun, by what its handlers usually take until they await something. */
   expectedMs = 0;
-  /** Bytes on its heap when it last told. */
+  /** Bytes on its heap when it last told, and how often in a row it told of more than it may have. */
   heapBytes = 0;
+  overweight = 0;
+  /** What the process had taken when this worker was last seen to do something else. */
+  stoodAtBytes = Number.POSITIVE_INFINITY;
   /** The place of each handler in this worker, by name; those that did not load here are missing. */
   places: ReadonlyMap<string, number> = new Map();
   /** Since when another version has taken its place; undefined while new commands are for it. */
@@ -93,7 +97,10 @@ export class PoolWorker implements Taker {
       // It comes with the source around it.
       this.#lastError = /^error: (.*)$/m.exec(event.message)?.[1] ?? event.message;
     });
-    this.#thread.addEventListener('close', (event) => this.#closed(event as CloseEvent));
+    this.#thread.addEventListener('close', (event) => {
+      freeWriteLock(load.writeLock, load.worker);
+      this.#closed(event as CloseEvent);
+    });
     this.#thread.postMessage({ ...load, kind: 'load', progress: this.#progress } satisfies Load);
   }
 
@@ -196,13 +203,14 @@ export class PoolWorker implements Taker {
    * The time limit that it has exceeded, by more than `graceMs`, without doing anything but one run;
    * undefined while it has not. To be asked again and again while it holds something.
    */
-  exceededMs(nowMs: number, graceMs: number): number | undefined {
+  exceededMs(nowMs: number, processBytes: number, graceMs: number): number | undefined {
     const waiting = this.#read(Progress.Waiting);
     const running = this.#read(Progress.Running);
     const stood = `${running} ${this.#read(Progress.Beat)} ${waiting}`;
     if (stood !== this.#stood || waiting === 1) {
       this.#stood = stood;
       this.#stoodSinceMs = nowMs;
+      this.stoodAtBytes = processBytes;
     }
     const entry = running === 0 ? undefined : this.#held[running - 1];
     const limitMs = entry === undefined ? this.#longestMs() : this.#limitOf(entry);

@@ -35,6 +35,7 @@ import type { PoolWorker } from './pool-worker.ts';
 import { Retries, type RetryClock, realClock } from './retries.ts';
 import { type HandlerSchedule, scheduleOf } from './schedule.ts';
 import { type HandlerState, type Receipt, Waiting } from './waiting.ts';
+import { newWriteLock } from './write-lock.ts';
 
 export interface PoolOptions {
   /** The plugins folder. One that is not there is an empty one. */
@@ -49,6 +50,8 @@ export interface PoolOptions {
   readonly workers: number;
   /** How long a run may take, where its handler says nothing else. */
   readonly timeoutMs: number;
+  /** Bytes that a worker may hold before another takes its place. */
+  readonly memoryBytes: number;
   /** How long one file may take to import. */
   readonly loadTimeoutMs: number;
   /** Most commands that wait in memory, and most bytes of them. */
@@ -93,12 +96,15 @@ export interface PoolHost {
 /** A worker is given commands until it holds this much work, or so many bytes. */
 const TARGET_MS = 10;
 const MOST_HELD_BYTES = 4 * 1024 * 1024;
+/** So often in a row a worker, which looks once a second, tells of too large a heap before it is replaced. */
+const OVERWEIGHT_LOOKS = 3;
 
 export class Pool {
   readonly counters: PluginCounters = newPluginCounters();
   readonly handlers: HandlerStates;
   readonly #host: PoolHost;
   readonly #storePath: string;
+  readonly #memoryBytes: number;
   readonly #queue: CommandQueue;
   readonly #crew: Crew;
   readonly #retries: Retries<Waiting>;
@@ -122,6 +128,7 @@ export class Pool {
     this.#host = host;
     const { queuedCommands, queuedBytes, clock = realClock, ...rest } = options;
     this.#storePath = options.storePath;
+    this.#memoryBytes = options.memoryBytes;
     this.handlers = new HandlerStates(options.workers);
     this.#queue = new CommandQueue(queuedCommands, queuedBytes);
     this.#retries = new Retries(clock, (entry) => this.#due(entry));
@@ -130,7 +137,7 @@ export class Pool {
     this.#backlog = host.fetch && new Backlog(host.fetch);
     const crewOptions: CrewOptions = {
       ...rest,
-      writeLock: new Int32Array(new SharedArrayBuffer(4)),
+      writeLock: newWriteLock(),
     };
     this.#crew = new Crew(crewOptions, {
       swapped: (catalogue) => this.#swapped(catalogue),
@@ -422,8 +429,19 @@ export class Pool {
       this.#conclusions.take({ entry, fault: why, durationMs, wrote: wrote[index] === 1, sends });
     }
     worker.reckon();
+    this.#weigh(worker, outcomes.heapBytes);
     this.#afterwards();
     this.#fill(worker);
+  }
+
+  /** Replaces a worker whose heap stays too large: garbage would have gone meanwhile. */
+  #weigh(worker: PoolWorker, heapBytes: number): void {
+    if (heapBytes === 0) return;
+    worker.overweight = heapBytes > this.#memoryBytes ? worker.overweight + 1 : 0;
+    if (worker.overweight < OVERWEIGHT_LOOKS || worker.retired) return;
+    this.#crew.renew(worker);
+    this.#queue.relist();
+    this.#flush();
   }
 
   /** What the worker had begun failed with it. Of all else that it held, nothing has happened: others take it. */

@@ -3,75 +3,127 @@
  * what it sends until the pool may have it. Once the run is over, nothing that was left behind of it
  * can write or send any more.
  */
+import type { Separator } from '../auth/user-topic.ts';
+import type { MessageNumber } from '../broker/changes.ts';
 import type { Message } from '../mqtt/packet.ts';
-import type { Context, HandlerLog, LogFields, SendOptions } from './context.ts';
+import { parseTopicName } from '../mqtt/topic.ts';
+import type { Context, SendOptions } from './context.ts';
 import type { Handler } from './definition.ts';
-import type { LogLine } from './exchange.ts';
-import { describeThrown, type Fault, fault } from './fault.ts';
-import { decodePayload, PayloadProblem } from './payload.ts';
+import { Route } from './exchange.ts';
+import { describeThrown, type Fault, type FaultKind, fault, type Roots } from './fault.ts';
+import { readInput } from './input.ts';
+import type { Sent } from './mark.ts';
+import { announcesCbor, PayloadProblem } from './payload.ts';
+import type { Redactor } from './secrets.ts';
 import { messageOf, type TopicRules, topicForUser, topicToPublish } from './sending.ts';
+import { Speaker, type Speaking, speaking, type Voice } from './speaker.ts';
 import { describeIssues, type Validation } from './standard-schema.ts';
-import type { HandlerStore } from './store.ts';
+import type { HandlerStore, StoreUse } from './store.ts';
+import { childOf } from './trace.ts';
 
 /** What one run may send; beyond it, `send` throws. */
 const MOST_SENDS = 10_000;
 const MOST_SENT_BYTES = 32 * 1024 * 1024;
-/** What one run may log; the rest is left out, and the last line says so. */
-const MOST_LOG_LINES = 1_000;
-const LONGEST_LOG_TEXT = 4_096;
+/** What a run that has used up its time has for coming to an end by itself. */
+const GRACE_MS = 200;
 
-/** A handler with where it comes from. */
+/** A handler as a worker holds it. */
 export interface Source {
   readonly handler: Handler;
   readonly plugin: string;
+  readonly name: string;
   /** Its file, from the plugins folder on. */
   readonly shown: string;
+  readonly timeoutMs: number;
+  readonly secrets: { readonly [name: string]: string };
+  /** What its `setup` gave. */
+  readonly resources: unknown;
+  readonly habits: Habits;
+}
+
+/** What was learned of a handler by running it. */
+export interface Habits {
+  /** It writes what follows from what it read: it takes the right to write at its first use of the store. */
+  locksFirst: boolean;
+  /** It awaits things that take a while. */
+  waits: boolean;
 }
 
 /** What the runs of a worker have in common. */
 export interface Surroundings {
-  readonly root: string;
+  readonly roots: Roots;
+  readonly separator: Separator;
   readonly rules: TopicRules;
   readonly store: HandlerStore;
-  readonly timeoutMs: number;
-  readonly log: (line: LogLine) => void;
+  readonly voice: Voice;
+  readonly redactor: Redactor;
 }
 
 export interface Command {
   readonly source: Source;
   readonly message: Message;
+  /** 0 where it is not stored. */
+  readonly number: MessageNumber;
   readonly invocation: string;
+  readonly attempt: number;
+  readonly trace: string;
 }
 
-export class Run {
+export class Run implements Speaking {
   readonly command: Command;
+  readonly use: StoreUse;
   /** What it sent, to be dropped where it fails. */
-  readonly sends: Message[] = [];
-  /** For each of `sends`, whether it went through `send`. */
-  readonly toUser: boolean[] = [];
+  readonly sends: Sent[] = [];
+  timedOut = false;
   readonly #surroundings: Surroundings;
   /** Made when it is asked for: most handlers are over before they could look. */
   #abort: AbortController | undefined = undefined;
-  #timedOut = false;
+  #speaker: Speaker | undefined = undefined;
   #over = false;
   #sentBytes = 0;
-  #logLines = 0;
+  #traceParent: { readonly value: string | undefined } | undefined = undefined;
+  #timer: NodeJS.Timeout | undefined = undefined;
+  #settle: ((fault: Fault | undefined) => void) | undefined = undefined;
 
-  constructor(command: Command, surroundings: Surroundings) {
+  constructor(command: Command, use: StoreUse, surroundings: Surroundings) {
     this.command = command;
+    this.use = use;
     this.#surroundings = surroundings;
   }
 
   /** Runs. What comes back, or what the promise resolves to, is what went wrong, undefined for nothing; it never throws or rejects. */
   start(): Promise<Fault | undefined> | Fault | undefined {
+    return speaking.run(this, () => this.#begin());
+  }
+
+  /** Where the run has not ended by itself so far, has it end when its time is up. */
+  limitTime(): void {
+    this.#timer = setTimeout(() => {
+      this.timedOut = true;
+      this.#abort?.abort(this.#lateness());
+      this.#timer = setTimeout(() => this.#end(this.#fail(this.#lateness())), GRACE_MS);
+    }, this.command.source.timeoutMs);
+  }
+
+  get speaker(): Speaker {
+    const { source, invocation, trace } = this.command;
+    this.#speaker ??= new Speaker(this.#surroundings.voice, {
+      plugin: source.name,
+      invocation,
+      trace,
+    });
+    return this.#speaker;
+  }
+
+  #begin(): Promise<Fault | undefined> | Fault | undefined {
     try {
       const { source, message } = this.command;
-      const { decode, input } = source.handler;
-      const decoded = decodePayload(message.payload, decode, message.properties?.contentType);
-      const checked = input?.['~standard'].validate(decoded) ?? { value: decoded };
+      const input = readInput(source.handler, message, this.#surroundings.separator);
+      const schema = source.handler.input;
+      const checked = schema?.['~standard'].validate(input) ?? { value: input };
       return isPromise(checked)
-        ? this.#finish(checked.then((validation) => this.#call(validation)))
-        : this.#finish(this.#call(checked));
+        ? this.#await(checked.then((validation) => this.#call(validation)))
+        : this.#await(this.#call(checked));
     } catch (error) {
       return this.#fail(error);
     }
@@ -84,34 +136,27 @@ export class Run {
     return this.command.source.handler.run(this.#context(validation.value) as Context<never>);
   }
 
-  #finish(result: unknown): Promise<Fault | undefined> | Fault | undefined {
+  #await(result: unknown): Promise<Fault | undefined> | Fault | undefined {
     if (!isPromise(result)) return this.#succeed(result);
-    return this.#inTime(result).then(
-      (value) => this.#succeed(value),
-      (error) => this.#fail(error),
-    );
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+      Promise.resolve(result).then(
+        (value) => this.#end(this.#over ? undefined : this.#succeed(value)),
+        (error) => this.#end(this.#over ? undefined : this.#fail(error)),
+      );
+    });
   }
 
-  /** Tells the handler when its time is up. One that goes on all the same is ended with its worker, by the pool. */
-  async #inTime(result: PromiseLike<unknown>): Promise<unknown> {
-    const timer = setTimeout(() => {
-      this.#timedOut = true;
-      this.#abort?.abort(this.#lateness());
-    }, this.#surroundings.timeoutMs);
-    try {
-      return await result;
-    } finally {
-      clearTimeout(timer);
-    }
+  #end(why: Fault | undefined): void {
+    clearTimeout(this.#timer);
+    this.#settle?.(why);
+    this.#settle = undefined;
   }
 
   #succeed(value: unknown): Fault | undefined {
     try {
-      if (this.#timedOut) throw this.#lateness();
-      const { reply } = this.command.source.handler;
-      const { user } = this.command.message.publisher;
-      // Where a plugin published the command, there is no user to reply to.
-      if (reply !== undefined && value !== undefined && user !== '') this.#send(user, reply, value);
+      if (this.timedOut) throw this.#lateness();
+      if (value !== undefined) this.#reply(value);
     } catch (error) {
       return this.#fail(error);
     }
@@ -122,18 +167,39 @@ export class Run {
   #fail(error: unknown): Fault {
     this.#over = true;
     const { shown } = this.command.source;
-    if (this.#timedOut) return fault('timeout', this.#lateness().message, shown);
-    if (error instanceof PayloadProblem) return fault('input', error.message, shown);
-    const described = describeThrown('failed', error, this.#surroundings.root);
-    return { ...described, at: described.at ?? shown };
+    if (this.timedOut) return fault('timeout', this.#lateness().message, shown);
+    const { redactor, roots } = this.#surroundings;
+    if (error instanceof PayloadProblem) return fault('input', redactor.text(error.message), shown);
+    const described = describeThrown(kindOf(error), error, roots);
+    return redactor.fault({ ...described, at: described.at ?? shown });
   }
 
   #lateness(): DOMException {
-    return new DOMException(`took longer than ${this.#surroundings.timeoutMs} ms`, 'TimeoutError');
+    const { timeoutMs } = this.command.source;
+    return new DOMException(`took longer than ${timeoutMs} ms`, 'TimeoutError');
+  }
+
+  /** To the Response Topic that the command names, else to the user under the handler's name for it. */
+  #reply(value: unknown): void {
+    const { source, message } = this.command;
+    if (source.handler.rules.trigger.kind !== 'command') return;
+    const { responseTopic, correlationData, contentType } = message.properties ?? {};
+    const { user } = message.publisher;
+    const { reply } = source.handler;
+    if (responseTopic !== undefined) {
+      const topic = parseTopicName(responseTopic);
+      // Whether the requester may have it there is for the broker to say.
+      if (topic === undefined) return;
+      const options = announcesCbor(contentType) ? { contentType: 'application/cbor' } : {};
+      this.#keep(Route.Reply, topic, value, options, correlationData);
+    } else if (reply !== undefined && user !== '') {
+      // Where a plugin published the command, there is no user to reply to.
+      this.#send(user, reply, value);
+    }
   }
 
   #context(input: unknown): Context<unknown> {
-    const { message, invocation } = this.command;
+    const { source, message, invocation, attempt, trace } = this.command;
     const run = this;
     return {
       input,
@@ -141,75 +207,60 @@ export class Run {
       payload: message.payload,
       user: { id: message.publisher.user },
       client: { id: message.publisher.clientIdentifier },
-      invocation: { id: invocation },
+      invocation: { id: invocation, attempt, trace },
+      secrets: source.secrets,
+      resources: source.resources as undefined,
       get signal() {
         run.#abort ??= new AbortController();
+        if (run.timedOut) run.#abort.abort(run.#lateness());
         return run.#abort.signal;
       },
       get store() {
-        return run.#surroundings.store.storeFor(run, () => run.#checkOpen());
+        return run.#surroundings.store.storeFor(run.use, () => run.#checkOpen());
       },
       get log() {
-        return run.#log();
+        return run.speaker.log;
       },
       send: (user, name, payload, options) => this.#send(user, name, payload, options),
       publish: (topic, payload, options = {}) =>
-        this.#keep(false, messageOf(this.#plugin, topicToPublish(topic), payload, options)),
+        this.#keep(Route.Publish, topicToPublish(topic), payload, options),
     };
-  }
-
-  get #plugin(): string {
-    return this.command.source.plugin;
   }
 
   #send(user: string, name: string, payload: unknown, options: SendOptions = {}): void {
     const topic = topicForUser(user, name, this.#surroundings.rules);
-    this.#keep(true, messageOf(this.#plugin, topic, payload, options));
+    this.#keep(Route.Send, topic, payload, options);
   }
 
-  #keep(toUser: boolean, message: Message): void {
+  #keep(
+    route: Route,
+    topic: Message['topic'],
+    payload: unknown,
+    options: SendOptions,
+    correlationData?: Uint8Array,
+  ): void {
     this.#checkOpen();
+    const { source, message: command, trace } = this.command;
+    this.#traceParent ??= { value: childOf(command, trace) };
+    const carried = { correlationData, traceParent: this.#traceParent.value };
+    const message = messageOf(source.plugin, topic, payload, options, carried);
     this.#sentBytes += message.payload.length;
     if (this.sends.length === MOST_SENDS || this.#sentBytes > MOST_SENT_BYTES) {
       throw new Error(`one run sends ${MOST_SENDS} messages and ${MOST_SENT_BYTES} bytes at most`);
     }
-    this.sends.push(message);
-    this.toUser.push(toUser);
+    this.sends.push({ route, message });
   }
 
   #checkOpen(): void {
     if (this.#over) throw new Error('the run is over: await what must happen within it');
   }
-
-  #log(): HandlerLog {
-    const at = (level: LogLine['level']) => (message: string, fields?: LogFields) => {
-      if (this.#logLines > MOST_LOG_LINES) return;
-      const full = this.#logLines++ === MOST_LOG_LINES;
-      this.#surroundings.log({
-        kind: 'log',
-        level,
-        message: full ? 'further log lines of this run are left out' : shortened(String(message)),
-        fields: full ? {} : readFields(fields),
-        plugin: this.#plugin,
-        invocation: this.command.invocation,
-      });
-    };
-    return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-  }
 }
 
-function readFields(fields: LogFields = {}): LogLine['fields'] {
-  const read: { [name: string]: string | number | boolean } = {};
-  for (const [name, value] of Object.entries(fields)) {
-    if (value === undefined) continue;
-    if (typeof value === 'number' || typeof value === 'boolean') read[name] = value;
-    else read[name] = shortened(typeof value === 'string' ? value : Bun.inspect(value));
-  }
-  return read;
-}
-
-function shortened(text: string): string {
-  return text.length <= LONGEST_LOG_TEXT ? text : `${text.slice(0, LONGEST_LOG_TEXT)}…`;
+/** Whether it is the store that failed, and not what the handler made of it. */
+function kindOf(error: unknown): FaultKind {
+  const code = (error as { code?: unknown } | undefined | null)?.code;
+  const storage = /^SQLITE_(BUSY|FULL|IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|PROTOCOL)/;
+  return typeof code === 'string' && storage.test(code) ? 'store' : 'failed';
 }
 
 function isPromise(value: unknown): value is Promise<unknown> {

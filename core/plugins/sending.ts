@@ -4,6 +4,7 @@ import type { Message, MessageProperties } from '../mqtt/packet.ts';
 import { MAXIMUM_STRING_BYTES, parseTopicName, type TopicName } from '../mqtt/topic.ts';
 import type { SendOptions } from './context.ts';
 import { encodePayload } from './payload.ts';
+import { TRACE_PROPERTY } from './trace.ts';
 
 /** The separator of user topics, and whether a topic is a command of some plugin. */
 export interface TopicRules {
@@ -34,6 +35,13 @@ export function topicToPublish(topic: unknown): TopicName {
   return name;
 }
 
+/** What goes along with a message beside what its handler says. */
+export interface Carried {
+  readonly correlationData?: Uint8Array | undefined;
+  /** The trace to be carried on, unless the handler names another. */
+  readonly traceParent?: string | undefined;
+}
+
 /**
  * The message, as published by `plugin`. A plugin has no user id: nobody's is empty, so that it can
  * be taken for none. `expiresAtMs` counts from now.
@@ -43,6 +51,7 @@ export function messageOf(
   topic: TopicName,
   payload: unknown,
   options: SendOptions,
+  carried: Carried = {},
 ): Message {
   const { qos = 1, retain = false, messageExpiryInterval: seconds } = options;
   if (qos !== 0 && qos !== 1 && qos !== 2) throw new TypeError('`qos` must be 0, 1 or 2');
@@ -51,19 +60,26 @@ export function messageOf(
   }
   return {
     topic,
-    // A handler may go on to change what it gave.
-    payload: payload instanceof Uint8Array ? payload.slice() : encodePayload(payload),
+    payload: encoded(payload, options.contentType),
     qos,
     retain: retain === true,
-    properties: propertiesOf(options),
+    properties: propertiesOf(options, carried),
     expiresAtMs: seconds === undefined ? Number.POSITIVE_INFINITY : seconds * 1_000,
     publisher: { user: '', clientIdentifier: plugin, device: false },
     reach: 2,
   };
 }
 
-function propertiesOf({ contentType, userProperties }: SendOptions): MessageProperties | undefined {
-  if (contentType === undefined && userProperties === undefined) return undefined;
+/** A handler may go on to change what it gave. */
+function encoded(payload: unknown, contentType: string | undefined): Uint8Array {
+  const bytes = encodePayload(payload, typeof contentType === 'string' ? contentType : undefined);
+  return bytes === payload || payload instanceof ArrayBuffer ? bytes.slice() : bytes;
+}
+
+function propertiesOf(
+  { contentType, userProperties }: SendOptions,
+  { correlationData, traceParent }: Carried,
+): MessageProperties | undefined {
   if (contentType !== undefined && !isString(contentType)) {
     throw new TypeError('`contentType` must be a text');
   }
@@ -73,7 +89,15 @@ function propertiesOf({ contentType, userProperties }: SendOptions): MessageProp
   if (userProperties?.some(([name]) => name.startsWith('bellhop-'))) {
     throw new TypeError("user properties that begin with `bellhop-` are the broker's own");
   }
-  return { contentType, userProperties };
+  const traced =
+    traceParent === undefined || userProperties?.some(([name]) => name === TRACE_PROPERTY);
+  const all = traced
+    ? userProperties
+    : [...(userProperties ?? []), [TRACE_PROPERTY, traceParent] as const];
+  if (contentType === undefined && all === undefined && correlationData === undefined) {
+    return undefined;
+  }
+  return { contentType, userProperties: all, ...(correlationData && { correlationData }) };
 }
 
 function isPairs(value: unknown): boolean {

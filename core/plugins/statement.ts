@@ -24,3 +24,11 @@ export function checkStatement(sql: string): void {
     throw new Error(`a run is one transaction already, and cannot ${first}`);
   }
 }
+
+/** Throws where `value` cannot be bound. */
+export function checkValue(value: unknown, index: number): void {
+  if (value === null || value instanceof Uint8Array) return;
+  if (['string', 'number', 'bigint', 'boolean'].includes(typeof value)) return;
+  const what = value === undefined ? 'undefined; write null where that is meant' : typeof value;
+  throw new TypeError(`value ${index + 1} of the statement is ${what}`);
+}

@@ -1,0 +1,290 @@
+/**
+ * Runs commands in a worker: begins them in order, one after the other, and while one awaits something
+ * goes on with the next.
+ *
+ * Runs that follow each other form a group: their writes are committed at once, and what became of them is
+ * posted in one batch, with what they sent. Until then nothing of them has happened, so that a worker
+ * that ends in the midst of a group takes nothing with it that would be missed. A run that stands in
+ * the store's transaction and awaits something holds up the group, and the start of others.
+ */
+import { unpack } from './batch.ts';
+import type { Commands } from './exchange.ts';
+import { describeThrown, type Fault } from './fault.ts';
+import { Fifo } from './fifo.ts';
+import { packSends } from './mark.ts';
+import { type Done, postIdle, postOutcomes } from './outcomes.ts';
+import { type Command, Run, type Source, type Surroundings } from './run.ts';
+import type { Standing } from './standing.ts';
+import { type NewMark, StoreUse } from './store.ts';
+
+/** A group is settled when it is this old, or has sent this much, and more commands wait. */
+const GROUP_MS = 5;
+const GROUP_SENT_BYTES = 1024 * 1024;
+/** A run that is over within so many turns of the microtask queue has awaited nothing that takes time. */
+const SHORT_TURNS = 8;
+/** From so many times on, a run that is begun anew has the right to write before it begins. */
+const EAGER_AFTER = 2;
+/** How long the worker has nothing to do before it tidies up. */
+const IDLE_MS = 1_000;
+
+/** A command with what is known of it here. */
+export interface Job {
+  readonly slot: number;
+  readonly command: Command;
+  /** How often it was begun anew because of the store. */
+  redone: number;
+  /** Whether it is to be committed by itself, since it was in a group whose commit failed. */
+  alone: boolean;
+}
+
+/** A run that has begun. */
+interface Active {
+  readonly job: Job;
+  readonly run: Run;
+  readonly startedAt: number;
+  startMs: number;
+  over: boolean;
+  /** Whether it was left to what it awaits. */
+  left: boolean;
+}
+
+export class Runner {
+  readonly #standing: Standing;
+  readonly #surroundings: Surroundings;
+  readonly #sources: readonly Source[];
+  readonly #ready = new Fifo<Job>();
+  /** Those that wait for the run in a slot. */
+  readonly #behind = new Map<number, Job[]>();
+  /** Slots of runs that are not over. */
+  readonly #open = new Set<number>();
+  /** Runs that await something. */
+  readonly #active = new Set<Active>();
+  #working = false;
+  #group: Done[] = [];
+  #groupSince = 0;
+  #groupBytes = 0;
+  #begunSinceIdle = false;
+  #idle: NodeJS.Timeout | undefined = undefined;
+  #whenDone: (() => void) | undefined = undefined;
+
+  constructor(sources: readonly Source[], standing: Standing, surroundings: Surroundings) {
+    this.#sources = sources;
+    this.#standing = standing;
+    this.#surroundings = surroundings;
+  }
+
+  take(commands: Commands): void {
+    const { slots, after, handlers, invocations, attempts, numbers, traces } = commands;
+    this.#surroundings.store.forget(commands.forget);
+    for (const [index, message] of unpack(commands.messages).entries()) {
+      const slot = slots[index] as number;
+      const command: Command = {
+        source: this.#sources[handlers[index] as number] as Source,
+        message,
+        number: numbers[index] as number,
+        invocation: invocations[index] as string,
+        attempt: attempts[index] as number,
+        trace: traces[index] as string,
+      };
+      const job: Job = { slot, command, redone: 0, alone: false };
+      this.#open.add(slot);
+      const before = (after[index] as number) - 1;
+      if (!this.#open.has(before)) this.#ready.push(job);
+      else this.#behind.set(before, [...(this.#behind.get(before) ?? []), job]);
+    }
+    clearTimeout(this.#idle);
+    this.#wake();
+  }
+
+  /** Resolves when all that was taken is settled. */
+  async finish(): Promise<void> {
+    if (this.#isDone) return;
+    await new Promise<void>((resolve) => {
+      this.#whenDone = resolve;
+    });
+  }
+
+  get #isDone(): boolean {
+    return this.#open.size === 0 && this.#group.length === 0;
+  }
+
+  #wake(): void {
+    if (!this.#working) void this.#work();
+  }
+
+  async #work(): Promise<void> {
+    this.#working = true;
+    const { store } = this.#surroundings;
+    while (store.user === undefined && !this.#standing.condemned) {
+      const job = this.#ready.shift();
+      if (job === undefined) break;
+      // What may take a while, or may fail with all that shares its commit, does so without others.
+      if (job.alone || job.command.source.habits.waits) this.#settle();
+      const active = this.#begin(job);
+      if (active !== undefined) await this.#leave(active);
+      const age = performance.now() - this.#groupSince;
+      if (job.alone || age > GROUP_MS || this.#groupBytes > GROUP_SENT_BYTES) this.#settle();
+    }
+    this.#settle();
+    this.#working = false;
+    if (this.#ready.length > 0 && store.user === undefined) return this.#wake();
+    this.#rest();
+  }
+
+  /** Begins a run; gives back one that awaits something. */
+  #begin(job: Job): Active | undefined {
+    const { habits } = job.command.source;
+    const use = new StoreUse(habits.locksFirst || job.redone > 0 || job.alone);
+    const run = new Run(job.command, use, this.#surroundings);
+    const startedAt = performance.now();
+    const active: Active = { job, run, startedAt, startMs: 0, over: false, left: false };
+    this.#begunSinceIdle = true;
+    this.#standing.begins(job.slot);
+    const outcome = this.#start(active);
+    active.startMs = performance.now() - startedAt;
+    this.#standing.yields();
+    this.#surroundings.store.rest();
+    if (!(outcome instanceof Promise)) {
+      habits.waits = false;
+      this.#finish(active, outcome);
+      return undefined;
+    }
+    this.#active.add(active);
+    void outcome.then((why) => this.#finish(active, why));
+    return active;
+  }
+
+  #start({ job, run }: Active): Promise<Fault | undefined> | Fault | undefined {
+    if (job.redone >= EAGER_AFTER) {
+      try {
+        this.#surroundings.store.joinNow(run.use);
+      } catch (error) {
+        return this.#storeFault(error);
+      }
+    }
+    return run.start();
+  }
+
+  /** Leaves a run to what it awaits, unless that is nothing. */
+  async #leave(active: Active): Promise<void> {
+    const { run, job } = active;
+    for (let turn = 0; turn < SHORT_TURNS && !active.over; turn++) await undefined;
+    job.command.source.habits.waits = !active.over;
+    if (active.over) return;
+    active.left = true;
+    run.limitTime();
+    this.#standing.beats(true);
+    this.#settle();
+  }
+
+  /** The run is over. */
+  #finish(active: Active, outcome: Fault | undefined): void {
+    if (active.over || this.#standing.condemned) return;
+    active.over = true;
+    this.#active.delete(active);
+    if (this.#active.size === 0) this.#standing.beats(false);
+    const { job, run } = active;
+    if (run.use.stale && !run.timedOut) this.#again(job, run.use);
+    else this.#keep(active, outcome);
+    if (!this.#working) queueMicrotask(() => this.#wake());
+  }
+
+  /** Begins a run anew whose store has changed under it; that is no failed attempt. */
+  #again(job: Job, use: StoreUse): void {
+    this.#surroundings.store.undo(use);
+    this.#settle();
+    job.redone++;
+    job.command.source.habits.locksFirst = true;
+    this.#ready.unshift([job]);
+  }
+
+  #keep(active: Active, outcome: Fault | undefined): void {
+    const { job, run, startedAt, startMs } = active;
+    const { use } = run;
+    const { store } = this.#surroundings;
+    const { habits, name } = job.command.source;
+    const marks = use.wrote && job.command.number !== 0;
+    let why = outcome;
+    try {
+      if (why === undefined) store.keep(use, marks ? this.#markOf(run, name) : undefined);
+    } catch (error) {
+      why = this.#storeFault(error);
+    }
+    if (why !== undefined) store.undo(use);
+    else if (use.locksFirst && use.joined && !use.wrote) habits.locksFirst = false;
+    if (this.#group.length === 0) this.#groupSince = startedAt;
+    for (const { message } of run.sends) this.#groupBytes += message.payload.length;
+    const durationMs = performance.now() - startedAt;
+    const wrote = marks && why === undefined;
+    this.#group.push({ job, run, fault: why, durationMs, startMs, wrote });
+    // Should another run end this worker before this one is committed, nothing of it has happened. Of
+    // one that awaited something, nobody knows whether it was not its own doing.
+    if (!active.left) this.#standing.unbegins(job.slot);
+    this.#open.delete(job.slot);
+    for (const next of this.#behind.get(job.slot) ?? []) this.#ready.push(next);
+    this.#behind.delete(job.slot);
+  }
+
+  #markOf({ command, sends }: Run, handler: string): NewMark {
+    return { message: command.number, handler, sends: packSends(sends, Date.now()) };
+  }
+
+  /**
+   * Commits the group and posts what became of it. While a run that stands in the transaction awaits
+   * something, only what has no part in that.
+   */
+  #settle(): void {
+    const { store } = this.#surroundings;
+    const held = store.user !== undefined;
+    const group = held ? this.#group.filter((done) => !standsIn(done)) : this.#group;
+    if (group.length === 0 || !this.#standing.claims()) return;
+    this.#group = held ? this.#group.filter(standsIn) : [];
+    this.#groupBytes = 0;
+    let redo: Done[] = [];
+    try {
+      if (!held) store.commit();
+    } catch (error) {
+      const writers = group.filter(standsIn);
+      // By whose fault shows when each run that wrote stands alone, so those are done once more.
+      if (writers.length > 1) redo = writers;
+      else for (const done of writers) done.fault = this.#storeFault(error);
+    }
+    const settled = redo.length === 0 ? group : group.filter((done) => !redo.includes(done));
+    for (const { job } of settled) this.#standing.settles(job.slot);
+    postOutcomes(settled);
+    this.#standing.goesOn();
+    if (redo.length > 0) this.#redo(redo);
+  }
+
+  #redo(group: readonly Done[]): void {
+    for (const { job } of group) {
+      job.alone = true;
+      this.#open.add(job.slot);
+    }
+    this.#ready.unshift(group.map(({ job }) => job));
+  }
+
+  #storeFault(error: unknown): Fault {
+    const { roots, redactor } = this.#surroundings;
+    return redactor.fault({ ...describeThrown('store', error, roots), retry: true });
+  }
+
+  /** There is nothing to begin. */
+  #rest(): void {
+    if (this.#isDone) {
+      this.#whenDone?.();
+      clearTimeout(this.#idle);
+      this.#idle = setTimeout(() => this.#surroundings.store.forgetNow(), IDLE_MS);
+    }
+    const couldBeginMore = this.#ready.length === 0 && this.#active.size > 0;
+    if (!couldBeginMore || !this.#begunSinceIdle) return;
+    if (this.#surroundings.store.user !== undefined) return;
+    this.#begunSinceIdle = false;
+    postIdle();
+  }
+}
+
+/** Whether it is part of what the transaction commits. */
+function standsIn({ run, fault: why }: Done): boolean {
+  return run.use.joined && why === undefined;
+}
