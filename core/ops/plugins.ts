@@ -79,12 +79,13 @@ async function makePool(
 ): Promise<Pool> {
   const options: PoolOptions = {
     folder: config.pluginsDir,
-    copies: join(config.dataDir, 'plugins'),
+    copies: join(config.dataDir, 'plugin-versions'),
     watched: config.watchPlugins,
     storePath: join(config.dataDir, 'store.sqlite'),
     separator: config.userTopicSeparator,
     workers: config.handlerWorkers,
     timeoutMs: config.handlerTimeoutMs,
+    memoryBytes: config.handlerMemoryMb * 1024 * 1024,
     loadTimeoutMs: LOAD_TIMEOUT_MS,
     queuedCommands: config.queuedCommands,
     queuedBytes: config.queuedCommandsBytes,

@@ -160,7 +160,7 @@ const handlers = {
     4,
     1,
     1_024,
-    'Threads that run handlers, each one command at a time; more where handlers wait for other services',
+    'Threads that run handlers; more where handlers compute much',
   ),
   handlerTimeoutMs: integer(
     30_000,
@@ -168,12 +168,23 @@ const handlers = {
     3_600_000,
     'Time one run of a handler may take before it is ended',
   ),
-  queuedCommands: integer(100_000, 1, 100_000_000, 'Commands that wait for handlers'),
+  handlerMemoryMb: integer(
+    512,
+    16,
+    1_048_576,
+    'MiB that the handlers of one thread may hold before another takes its place',
+  ),
+  queuedCommands: integer(
+    100_000,
+    1,
+    100_000_000,
+    'Commands that wait for handlers in memory; stored ones beyond that wait on disk',
+  ),
   queuedCommandsBytes: integer(
     64 * MEBIBYTE,
     65_536,
     TEBIBYTE,
-    'Bytes of commands that wait for handlers',
+    'Bytes of commands that wait for handlers in memory',
   ),
   deadLetters: integer(
     10_000,

@@ -193,6 +193,7 @@ export class Bench {
         separator: '_',
         workers: 1,
         timeoutMs: 10_000,
+        memoryBytes: 512 * 1024 * 1024,
         loadTimeoutMs: 10_000,
         queuedCommands: 100_000,
         queuedBytes: 64 * 1024 * 1024,
