@@ -22,7 +22,7 @@ const EXIT_AFTER_MS = 2_000;
 export const serve: Command = {
   usage: '[settings]',
   about: `Runs the broker until SIGTERM or SIGINT, which let connections take what waits for them; a
-second one ends it at once. SIGHUP reads certificates anew. Every setting is a flag:`,
+second one ends it at once. SIGHUP reads certificates and plugins anew. Every setting is a flag:`,
   options: {},
   async run(given) {
     process.umask(0o077); // what is made in the data folder is for nobody else

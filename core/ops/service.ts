@@ -33,7 +33,7 @@ import { openWebApp } from './web-app.ts';
 export interface Service {
   /** Whether tokens are checked against a secret that was made here: nobody has configured where they come from. */
   readonly hasOwnSecret: boolean;
-  /** Reads certificates anew. Never rejects: where that fails, those in use stay. */
+  /** Reads certificates anew, and the plugins folder. Never rejects: where that fails, those in use stay. */
   reload(): Promise<void>;
   /** Accepts no more, ends every connection in good order; tells whether all were gone in time. */
   drain(timeoutMs: number): Promise<boolean>;
@@ -98,7 +98,10 @@ export async function openService(
   void verifier.prefetch(Date.now());
   return {
     hasOwnSecret: ownSecret !== undefined,
-    reload: () => listeners.reload(),
+    reload: () => {
+      handlers.reload();
+      return listeners.reload();
+    },
     drain: (timeoutMs) => {
       state = 'draining';
       listeners.stop();

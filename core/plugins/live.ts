@@ -62,11 +62,11 @@ export class LiveFolder {
   #unwatched: string | undefined = undefined;
   #stopped = false;
 
-  /** Throws where the folder for copies cannot be made. */
+  /** Throws where the folder for copies cannot be made, or is the plugins folder. */
   constructor(options: LiveOptions, listener: LiveListener) {
     this.#options = options;
     this.#listener = listener;
-    this.#copies = clearCopies(options.copies);
+    this.#copies = clearCopies(options.copies, options.folder);
   }
 
   /** The first version, at once. Throws a `StoreProblem` where there is none. */

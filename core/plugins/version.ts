@@ -90,10 +90,18 @@ const BUSY_MS = 30_000;
 
 const nothing: Contents = { hashes: new Map(), empty: new Set(), packages: '', stamps: '' };
 
-/** Makes the folder for copies and removes those that an earlier process left there, nothing else; returns its real path. */
-export function clearCopies(folder: string): string {
+/**
+ * Makes the folder for copies and removes those that an earlier process left there, nothing else; returns
+ * its real path. Throws a `StoreProblem` where it is the plugins folder itself.
+ */
+export function clearCopies(folder: string, plugins: string): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const copies = realpathSync(folder);
+  if (copies === realPath(plugins)) {
+    throw new StoreProblem(
+      `${folder} is for copies of the plugins folder, and cannot be that folder`,
+    );
+  }
   for (const name of readdirSync(copies)) {
     if (/^\d+$/.test(name)) rmSync(join(copies, name), { recursive: true, force: true });
   }

@@ -30,12 +30,13 @@ afterAll(removeFolders);
 /** A plugins folder whose versions are taken one after the other. */
 class Versions {
   readonly folder: string;
-  readonly copies = clearCopies(join(folderOf({}), 'copies'));
+  readonly copies: string;
   contents: Contents | undefined = undefined;
   number = 0;
 
   constructor(files: Files) {
     this.folder = folderOf(files);
+    this.copies = clearCopies(join(folderOf({}), 'copies'), this.folder);
   }
 
   take(more: Partial<TakeRequest> = {}): Taken {
@@ -116,9 +117,17 @@ describe('a version', () => {
     versions.next();
     mkdirSync(join(versions.copies, '12/inner'), { recursive: true });
     mkdirSync(join(versions.copies, 'contacts'));
-    clearCopies(versions.copies);
+    clearCopies(versions.copies, versions.folder);
     expect(readdirSync(versions.copies)).toEqual(['contacts']);
     expect(existsSync(join(versions.folder, 'node_modules/package/index.js'))).toBe(true);
+  });
+
+  test('is not made where the plugins are', () => {
+    const folder = folderOf({ '1/index.ts': 'mine' });
+    const link = join(folderOf({}), 'link');
+    symlinkSync(folder, link);
+    expect(() => clearCopies(link, folder)).toThrow('cannot be that folder');
+    expect(readFileSync(join(folder, '1/index.ts'), 'utf8')).toBe('mine');
   });
 
   test('differs from the one before by content, not by time', () => {
@@ -160,8 +169,8 @@ describe('a version', () => {
 
   test('finds packages above the plugins folder as imports do', () => {
     const project = folderOf({ 'node_modules/package/index.js': 'above', 'plugins/a.ts': '' });
-    const copies = clearCopies(join(folderOf({}), 'copies'));
     const folder = join(project, 'plugins');
+    const copies = clearCopies(join(folderOf({}), 'copies'), folder);
     takeVersion({ folder, copies, number: 1, before: undefined, atOnce: true, store: undefined });
     expect(readFileSync(join(copies, 'node_modules/package/index.js'), 'utf8')).toBe('above');
   });
@@ -208,7 +217,7 @@ describe('a version', () => {
 
   test('leaves out the data folder where that lies in the plugins folder', () => {
     const folder = folderOf({ 'a.ts': 'a', 'data/store.sqlite': 'x' });
-    const copies = clearCopies(join(folder, 'data', 'plugin-versions'));
+    const copies = clearCopies(join(folder, 'data', 'plugin-versions'), folder);
     expect(takeSnapshot(folder, copies).files.map(({ path }) => path)).toEqual(['a.ts']);
   });
 
