@@ -190,6 +190,7 @@ export class Dialer {
 
   #makeHandlers(): SocketHandler<Line> {
     const isSecure = this.#options.targets.some((target) => target.tls !== undefined);
+    const isLenient = this.#options.targets.every(({ tls }) => tls?.rejectUnauthorized === false);
     const begin = (socket: Socket<Line>): void => {
       const line = socket.data;
       line.socket = socket;
@@ -203,9 +204,10 @@ export class Dialer {
       },
       ...(isSecure && {
         handshake: (socket: Socket<Line>, success: boolean, error: Error | null) => {
-          const trusted = success && (error === null || error === undefined);
-          if (trusted) return begin(socket);
-          this.#lost(socket.data, error?.message ?? 'the TLS handshake failed');
+          // What is wrong with a certificate is told here even where nobody minds; a handshake that
+          // broke off is followed by the end of the socket in any case.
+          if (isLenient || (success && error === null)) return begin(socket);
+          this.#lost(socket.data, `TLS: ${error?.message ?? 'the handshake failed'}`);
           socket.terminate();
         },
       }),

@@ -109,6 +109,7 @@ export class Load implements ClientOwner {
   begin(): void {
     this.#isRunning = true;
     if (this.#publishers.length === 0) return;
+    if (this.#options.scenario === 'idle') this.expected = this.#subscriptionsHere();
     if (this.#options.rate === undefined) this.#wakeAll();
     else this.#openLoop(this.#options.rate);
   }
@@ -264,7 +265,7 @@ export class Load implements ClientOwner {
     const sequence = ++publisher.sent;
     writeStamp(client.outgoing.bytes, at, this.#run, client.plan.index, sequence, due);
     this.sent++;
-    this.expected += publishing.copies;
+    if (this.#options.scenario !== 'idle') this.expected += publishing.copies;
   }
 
   #subscriptionsHere(): number {

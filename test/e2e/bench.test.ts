@@ -1,6 +1,7 @@
 /** `bellhop bench` as a process: each scenario against a broker of its own, in counts and never in times. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { BenchReport } from '../../core/bench/report.ts';
 import { Broker, Folder, freePorts, run } from './executable.ts';
 
@@ -101,6 +102,20 @@ test('storm connects everybody, over TLS too', async () => {
     expect(report.connectTime.count).toBe(25);
     expect(report.broker?.residentStart).toBeGreaterThan(1_000_000);
   }
+});
+
+test('a certificate that is not trusted ends it, unless nobody minds', async () => {
+  using elsewhere = new Folder();
+  const env = { JWT_SECRET: readFileSync(join(folder.path, 'data', 'jwt-secret'), 'utf8').trim() };
+  const args = ['bench', 'storm', ...secure(), '--connections', '3', ...short];
+  const refused = await run(elsewhere, args, { env });
+  expect([refused.code, refused.out]).toEqual([1, '']);
+  expect(refused.err).toMatch(/^bellhop: TLS: .*certificate.*\n$/);
+  const lenient = await run(elsewhere, [...args, '--insecure'], { env });
+  expect([lenient.code, lenient.err]).toEqual([0, '']);
+  const cafile = ['--cafile', join(folder.path, 'data', 'tls.crt')];
+  const trusted = await run(elsewhere, [...args, ...cafile], { env });
+  expect([trusted.code, trusted.err]).toEqual([0, '']);
 });
 
 test('idle sends one message to each connection, also from several processes', async () => {

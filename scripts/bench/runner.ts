@@ -1,0 +1,103 @@
+/** One run: a fresh broker on one core, the generator on another, and their end. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Broker } from './brokers.ts';
+import type { Generator, Times } from './generator.ts';
+import type { Figures } from './results.ts';
+import type { Scenario } from './scenarios.ts';
+
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+const START_MS = 20_000;
+const taskset = availableParallelism() > 1 ? Bun.which('taskset') : null;
+export const isPinned = taskset !== null;
+
+function pinned(core: number, command: readonly string[]): string[] {
+  return taskset === null ? [...command] : [taskset, '-c', String(core), ...command];
+}
+
+/** A P-256 certificate for localhost, in `folder`. */
+export function makeCertificate(folder: string): Certificate {
+  const cert = join(folder, 'bench.crt');
+  const key = join(folder, 'bench.key');
+  const { exitCode, stderr } = Bun.spawnSync([
+    ...['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'],
+    ...['-nodes', '-days', '30', '-subj', '/CN=localhost', '-keyout', key, '-out', cert],
+  ]);
+  if (exitCode !== 0) throw new Error(`openssl: ${stderr}`);
+  return { cert, key };
+}
+
+/** Rejects where the broker does not start or the generator fails; the message says how. */
+export async function runOnce(
+  scenario: Scenario,
+  broker: Broker,
+  generator: Generator,
+  certificate: Certificate,
+  times: Times,
+): Promise<Figures> {
+  const folder = mkdtempSync(join(tmpdir(), 'bellhop-bench-'));
+  const [port, tlsPort] = [await freePort(), await freePort()];
+  const { command, env } = broker.setup({ folder, port, tlsPort, ...certificate }, scenario);
+  const { PATH = '', HOME = '/' } = process.env;
+  const child = Bun.spawn(pinned(0, command), {
+    cwd: folder,
+    env: { PATH, HOME, ...env },
+    stdin: 'ignore',
+    stdout: 'ignore',
+    stderr: 'ignore',
+  });
+  try {
+    const wanted = scenario.tls ? tlsPort : port;
+    await listens(wanted, child);
+    const load = generator.command(scenario, broker, wanted, child.pid, times);
+    const run = Bun.spawn(pinned(1, load.command), {
+      cwd: folder,
+      env: { PATH, HOME, ...load.env },
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    });
+    const [out, err] = await Promise.all([run.stdout.text(), run.stderr.text()]);
+    // 1 is for losses as well, and those are among the figures.
+    if ((await run.exited) > 1 || out.trim() === '') throw new Error(err.trim() || out.trim());
+    return generator.read(out);
+  } finally {
+    child.kill('SIGKILL');
+    await child.exited;
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function listens(port: number, child: Bun.Subprocess): Promise<void> {
+  const deadline = performance.now() + START_MS;
+  while (performance.now() < deadline && child.exitCode === null) {
+    try {
+      const socket = await Bun.connect({
+        ...{ hostname: '127.0.0.1', port },
+        socket: { data() {} },
+      });
+      socket.end();
+      return;
+    } catch {
+      await Bun.sleep(20);
+    }
+  }
+  throw new Error(child.exitCode === null ? 'the broker does not listen' : 'the broker has ended');
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
