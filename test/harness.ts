@@ -10,7 +10,7 @@
  */
 import type { Grants, Identity, Policy } from '../core/auth/rights.ts';
 import { type Broker, createBroker } from '../core/broker/broker.ts';
-import type { Sequence, SessionNumber } from '../core/broker/changes.ts';
+import type { Change, Sequence, SessionNumber, Snapshot } from '../core/broker/changes.ts';
 import { defaultLimits, type Limits } from '../core/broker/limits.ts';
 import type { BrokerEvent, ConnectionId, Millis, Outbox } from '../core/broker/outbox.ts';
 import type { Connect, Message, ProtocolVersion } from '../core/mqtt/packet.ts';
@@ -70,6 +70,8 @@ export class Harness {
   /** Commands for plugins, and messages for the bus. */
   readonly handled: Message[] = [];
   readonly forwarded: Message[] = [];
+  /** All that was to last. */
+  readonly kept: Change[] = [];
   /** What tokens come to: `accept` and `refuse` add to it. */
   readonly tokens = new Map<string, TestVerdict>();
   /** True: tokens wait for `verdicts()`. */
@@ -183,6 +185,11 @@ export class Harness {
     this.#enter(() => this.broker.lost(connection, this.now));
   }
 
+  /** A start finds this. */
+  restore(snapshot: Snapshot): void {
+    this.#enter(() => this.broker.restore(snapshot, this.now));
+  }
+
   shutDown(): void {
     this.#enter(() => this.broker.shutDown(this.now));
   }
@@ -267,7 +274,10 @@ export class Harness {
       },
       verify: (connection, token) => this.#awaitingVerdict.push({ connection, token }),
       handle: (command) => this.handled.push(command),
-      keep: (change) => this.#storage.keep(change),
+      keep: (change) => {
+        this.kept.push(change);
+        this.#storage.keep(change);
+      },
       fetch: (...wanted) => this.#wanted.push(wanted),
       forward: (message) =>
         this.forwarded.push({ ...message, payload: new Uint8Array(message.payload) }),

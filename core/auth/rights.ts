@@ -191,13 +191,15 @@ class GrantedRights implements Rights {
 }
 
 /**
- * What nobody publishes, admins included: `$SYS` is the broker's own, `$share/…` is never a topic, and
- * `$token` takes tokens before any right is asked, so that what is left, a Will, would be routed.
+ * What nobody publishes, admins included: `$SYS` and `$hook/…` are the broker's own, `$share/…` is never a
+ * topic, and `$token` takes tokens before any right is asked, so that what is left, a Will, would be routed.
  */
 function isReserved(topic: TopicName): boolean {
   return (
     isSystemFilter(topic) ||
     topic === TOKEN_TOPIC ||
+    topic === '$hook' ||
+    topic.startsWith('$hook/') ||
     topic === '$share' ||
     topic.startsWith('$share/')
   );

@@ -4,6 +4,7 @@ import { type Handler, isHandler } from './definition.ts';
 import { describeThrown, type Fault, fault, type Roots, shownPath } from './fault.ts';
 import * as sdk from './handler.ts';
 import type { PluginFile } from './loader.ts';
+import { checkSchedule } from './schedule.ts';
 
 /** Makes `import … from 'bellhop'` find the SDK of this very program, wherever the plugin lies. */
 export function provideSdk(): void {
@@ -28,10 +29,22 @@ export async function importHandlers(file: PluginFile, roots: Roots): Promise<re
   const exported = module.default;
   if (exported === undefined) return [];
   const handlers = Array.isArray(exported) ? exported : [exported];
-  if (handlers.every(isHandler)) return handlers;
+  if (handlers.every(isHandler)) {
+    for (const handler of handlers) checkTrigger(handler, file, roots);
+    return handlers;
+  }
   const detail = 'its default export must be what defineHandler returns, or a list of that';
   const at = placeOf(file.path, /export\s+default|module\.exports/, roots);
   throw new LoadProblem(fault('load', detail, at));
+}
+
+/** Throws a `LoadProblem` where its schedule is none. */
+function checkTrigger({ rules }: Handler, file: PluginFile, roots: Roots): void {
+  const { trigger } = rules;
+  const detail = trigger.kind === 'schedule' ? checkSchedule(trigger) : undefined;
+  if (detail !== undefined) {
+    throw new LoadProblem(fault('load', detail, placeOf(file.path, /\bschedule\b/, roots)));
+  }
 }
 
 export class LoadProblem extends Error {

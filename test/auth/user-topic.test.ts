@@ -6,6 +6,7 @@ import {
   isOwnFilter,
   isOwnTopic,
   MAXIMUM_USER_BYTES,
+  readUserTopic,
   type Separator,
   userTopic,
 } from '../../core/auth/user-topic.ts';
@@ -223,4 +224,31 @@ describe('a filter on own topics', () => {
       }),
     );
   });
+});
+
+describe('whose topic it is', () => {
+  test('is read back from what a user and a name make', () => {
+    fc.assert(
+      fc.property(users, topics, separators, (user, name, separator) => {
+        const topic = userTopic(user, name, separator);
+        if (topic !== undefined) expect(readUserTopic(topic, separator)).toEqual({ user, name });
+      }),
+    );
+  });
+
+  test('of any topic is nobody, or the one user whose own it is', () => {
+    fc.assert(
+      fc.property(topics, separators, (topic, separator) => {
+        const read = readUserTopic(topic, separator);
+        if (read === undefined) return;
+        expect(userTopic(read.user, read.name, separator)).toBe(topic);
+        expect(isOwnTopic(topic, encoded(read.user), separator)).toBe(true);
+      }),
+    );
+  });
+
+  test.each(['news', '_news', '1_', '$1_x', '%31_x', '1%5f2_x', '1%_x', '%FF_x', 'a/b_x', '%00_x'])(
+    'of %s nobody',
+    (topic) => expect(readUserTopic(topic as TopicName, '_')).toBeUndefined(),
+  );
 });
