@@ -23,6 +23,85 @@ test('text and bytes are sent as they are, undefined as nothing, and the rest as
   expect(() => encodePayload(Symbol('a'))).toThrow('a symbol cannot be sent');
 });
 
+test('where the Content Type says so, all but bytes is sent as CBOR', () => {
+  const hexOf = (value: unknown) =>
+    Buffer.from(encodePayload(value, 'application/cbor')).toString('hex');
+  expect(hexOf({ a: [1, 'x'], b: undefined })).toBe('a1616182016178');
+  expect(hexOf('x')).toBe('6178');
+  expect(hexOf(bytes('x'))).toBe('78');
+  expect(hexOf(undefined)).toBe('');
+  expect(encodePayload({ a: 1 }, 'application/json')).toEqual(bytes('{"a":1}'));
+});
+
+const cbor = (hex: string) => decodePayload(Buffer.from(hex, 'hex'), 'cbor', undefined);
+
+test('CBOR is read, and what is sent as CBOR comes back', () => {
+  expect(cbor('a1616182016178')).toEqual({ a: [1, 'x'] });
+  expect(cbor('')).toBeUndefined();
+  expect(decodePayload(Uint8Array.of(0x18, 0x64), undefined, 'Application/CBOR')).toBe(100);
+  expect(decodePayload(Uint8Array.of(0x05), undefined, 'application/senml+cbor')).toBe(5);
+  expect(cbor('9f018202039f0405ffff')).toEqual([1, [2, 3], [4, 5]]);
+  expect(cbor(`${'81'.repeat(64)}05`)).toBeArray();
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
+      const plain = JSON.parse(JSON.stringify(value));
+      expect(decodePayload(encodePayload(plain, 'application/cbor'), 'cbor', undefined)).toEqual(
+        plain,
+      );
+    }),
+    { seed },
+  );
+});
+
+const hostile: readonly (readonly [string, string, string])[] = [
+  ['nested arrays', '81'.repeat(200_000), 'items deep'],
+  ['nested arrays without a length', '9f'.repeat(200_000), 'items deep'],
+  ['nested maps', 'a100'.repeat(100_000), 'items deep'],
+  ['nested tags', 'c1'.repeat(200_000), 'items deep'],
+  ['65 items deep', `${'81'.repeat(65)}05`, 'items deep'],
+  ['an array of 2^53 items', '9b0020000000000000', ''],
+  ['an array of 2^32 items, of which one is there', '9affffffff00', ''],
+  ['a map of 2^32 entries', 'baffffffff', ''],
+  ['bytes that are not there', '5affffffff00', ''],
+  ['text that is not there', '7b7fffffffffffffff00', ''],
+  ['a name twice', 'a2616101616102', 'repeat map key'],
+  ['a name that is no text', 'a10102', ''],
+  ['a break without a beginning', 'ff', ''],
+  ['a break as a tag of something', 'c1ff', ''],
+  ['a head that is cut off', '19', ''],
+  ['a reserved length', '1c', ''],
+  ['something behind', '0000', ''],
+];
+test.each(hostile)('hostile CBOR is refused: %s', (_name, hex, detail) => {
+  expect(() => cbor(hex)).toThrow(PayloadProblem);
+  expect(() => cbor(hex)).toThrow(detail);
+});
+
+test('a name in CBOR or JSON reaches no prototype', () => {
+  for (const value of [
+    cbor('a1695f5f70726f746f5f5fa1617801'),
+    decodePayload(bytes('{"__proto__":{"x":1}}'), 'json', undefined),
+  ]) {
+    expect(Object.getPrototypeOf(value)).toBe(Object.prototype);
+    expect(Object.keys(value as object)).toEqual(['__proto__']);
+    expect((value as { x?: unknown }).x).toBeUndefined();
+  }
+  expect(({} as { x?: unknown }).x).toBeUndefined();
+});
+
+test('whatever bytes are taken for CBOR, it is a value or a PayloadProblem', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), (payload) => {
+      try {
+        decodePayload(payload, 'cbor', undefined);
+      } catch (error) {
+        expect(error).toBeInstanceOf(PayloadProblem);
+      }
+    }),
+    { seed, numRuns: 2_000 },
+  );
+});
+
 const decodings = [
   { payload: '{"a":1}', as: { a: 1 } },
   { payload: '', as: undefined },
