@@ -32,7 +32,7 @@ export function sdkTypes(): string {
   const sdk = new Set<string>();
   const blocks = modules.map(({ name, source }) => {
     const exported = exportsOf(emitted.get(source) ?? '');
-    const own = reachable(exported, emitted, sdk);
+    const own = reachable(source, exported, emitted, sdk);
     const mentioned = new Set(own.flatMap(mentionsOf));
     const imported = [...sdk].filter((each) => mentioned.has(each)).sort();
     if (sdk.size === 0) for (const each of exported) sdk.add(each);
@@ -85,35 +85,60 @@ function emit(sources: readonly string[]): ReadonlyMap<string, string> {
 
 /** The names that a module exports: what it declares so, and what it passes on. */
 function exportsOf(text: string): ReadonlySet<string> {
-  const passedOn = [...text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
-    .flatMap(([, names = '']) => names.split(','))
-    .map((name) => name.trim().replace(/^type /, ''))
-    .filter((name) => name !== '');
+  const passedOn = [...text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, names = '']) =>
+    namesIn(names),
+  );
   const declared = declarationsOf(text).filter(({ exported }) => exported);
   return new Set([...declared.map(({ name }) => name), ...passedOn]);
 }
 
-/** Declarations with these names and all that they mention, but for those that are `known`. */
+/** Declarations of what `file` exports and of all that they mention, but for those that are `known`. */
 function reachable(
+  file: string,
   names: ReadonlySet<string>,
   emitted: ReadonlyMap<string, string>,
   known: ReadonlySet<string>,
 ): readonly Declaration[] {
-  const all = new Map<string, Declaration>();
-  for (const text of emitted.values()) {
-    for (const declaration of declarationsOf(text)) all.set(declaration.name, declaration);
+  const taken = new Map<string, Declaration & { readonly file: string }>();
+  const wanted = [...names].map((name) => ({ name, file }));
+  for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
+    const declared = known.has(next.name) ? undefined : resolve(next.name, next.file, emitted);
+    if (declared === undefined) continue;
+    const other = taken.get(next.name);
+    if (other !== undefined && other.file !== declared.file) {
+      throw new Error(`${next.name} is one thing in ${other.file} and another in ${declared.file}`);
+    }
+    if (other !== undefined) continue;
+    taken.set(next.name, declared);
+    wanted.push(...mentionsOf(declared).map((name) => ({ name, file: declared.file })));
   }
-  const taken = new Map<string, Declaration>();
-  const wanted = [...names];
-  for (let name = wanted.shift(); name !== undefined; name = wanted.shift()) {
-    const declaration = all.get(name);
-    if (declaration === undefined || taken.has(name) || known.has(name)) continue;
-    taken.set(name, declaration);
-    wanted.push(...mentionsOf(declaration));
-  }
-  const missing = [...names].filter((name) => !all.has(name));
-  if (missing.length > 0) throw new Error(`the SDK exports ${missing}, which nothing declares`);
+  const missing = [...names].filter((name) => !taken.has(name) && !known.has(name));
+  if (missing.length > 0) throw new Error(`${file} exports ${missing}, which nothing declares`);
   return [...taken.values()];
+}
+
+/** What `name` is within `file`: declared there, or brought from another; undefined for names of the language. */
+function resolve(
+  name: string,
+  file: string,
+  emitted: ReadonlyMap<string, string>,
+): (Declaration & { readonly file: string }) | undefined {
+  const text = emitted.get(file) ?? '';
+  const own = declarationsOf(text).find((declaration) => declaration.name === name);
+  if (own !== undefined) return { ...own, file };
+  for (const [, names = '', from = ''] of text.matchAll(bringsPattern)) {
+    if (namesIn(names).includes(name)) return resolve(name, basename(from, '.ts'), emitted);
+  }
+  return undefined;
+}
+
+const bringsPattern = /^(?:import|export) (?:type )?\{([^}]*)\} from '([^']+)'/gm;
+
+function namesIn(list: string): readonly string[] {
+  return list
+    .split(',')
+    .map((name) => name.trim().replace(/^type /, ''))
+    .filter((name) => name !== '');
 }
 
 /** Every name in it, comments aside. */

@@ -60,7 +60,7 @@ export interface TestRun {
   readonly sent: readonly Sent[];
   /** What went through `publish`, in order; empty where the run failed. */
   readonly published: readonly Published[];
-  /** What was answered to the user who asked; undefined for nothing. */
+  /** What was answered to whoever asked, on the topic that `reply` names or that they gave; undefined for nothing. */
   readonly reply: unknown;
   /** What `run` returned, or resolved to. */
   readonly result: unknown;

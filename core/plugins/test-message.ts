@@ -15,7 +15,10 @@ export function messageFor(handler: Handler, given: Given, name: string): Messag
   const { trigger } = handler.rules;
   switch (trigger.kind) {
     case 'command':
-      return message(given, commandTopic(handler, given.topic), payloadOf(handler, given));
+      return askedFor(
+        handler,
+        message(given, commandTopic(handler, given.topic), payloadOf(handler, given)),
+      );
     case 'schedule': {
       const due: Scheduled = { due: given.now ?? Date.now(), missed: 0, ...fieldsOf(given.input) };
       return message({ ...given, user: '' }, `$hook/schedule/${name}`, encodePayload(due));
@@ -39,6 +42,12 @@ function message(given: Given, topic: string, payload: Uint8Array): Message {
     publisher: { user, clientIdentifier: client, device: true },
     reach: 0,
   };
+}
+
+/** Where a handler names no topic for its answers, whoever asks names one. */
+function askedFor({ reply }: Handler, asked: Message): Message {
+  if (reply !== undefined) return asked;
+  return { ...asked, properties: { ...asked.properties, responseTopic: 'user_response' } };
 }
 
 function commandTopic({ rules }: Handler, written: string | undefined): TopicName {

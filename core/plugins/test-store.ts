@@ -5,28 +5,41 @@ import { join } from 'node:path';
 import type { KeyValues, SqlValue, Store } from './context.ts';
 import type { TestStore } from './kit.ts';
 import { migrate } from './migrations.ts';
-import { HandlerStore, openDatabase } from './store.ts';
+import { HandlerStore, openDatabase, StoreUse } from './store.ts';
+import { newWriteLock, WriteLock } from './write-lock.ts';
 
-/** No run of a test holds the store for longer. */
-const TIMEOUT_MS = 5_000;
+/** Nobody else is at the file. */
+const BUSY_TIMEOUT_MS = 1_000;
 
 export class FileStore implements TestStore {
-  /** What runs write through. */
+  /** The plugins folder, as a real path. */
+  readonly plugins: string;
+  /** What runs read and write through. */
   readonly handlers: HandlerStore;
   /** What time it is for keys; that of the machine where undefined. */
   now: number | undefined = undefined;
   readonly #folder: string;
   /** What is used while `transaction` is under way. */
   #open: Store | undefined = undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   /** Opens one with the migrations in `plugins`. Throws where one of them fails. */
   constructor(plugins: string) {
+    this.plugins = realpathSync(plugins);
     this.#folder = mkdtempSync(join(tmpdir(), 'bellhop-store-'));
     process.once('exit', () => this.close());
     const path = join(this.#folder, 'store.sqlite');
-    const open = () => openDatabase(path, TIMEOUT_MS);
-    migrate(open, realpathSync(plugins));
-    this.handlers = new HandlerStore(open, () => {});
+    const open = () => openDatabase(path, BUSY_TIMEOUT_MS);
+    migrate(open, this.plugins);
+    const lock = new WriteLock(newWriteLock(), 1, () => {});
+    this.handlers = new HandlerStore(open, lock, () => this.now ?? Date.now());
+  }
+
+  /** One after the other: a run may hold the transaction while it awaits something. */
+  inTurn<R>(work: () => Promise<R>): Promise<R> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   run(sql: TemplateStringsArray, ...values: readonly SqlValue[]): { readonly changes: number } {
@@ -61,19 +74,18 @@ export class FileStore implements TestStore {
   /** A run that consists of `work`, unless it is part of one already. */
   #alone<R>(work: (store: Store) => R): R {
     if (this.#open !== undefined) return work(this.#open);
-    const run = {};
+    const use = new StoreUse(true);
     try {
-      this.#open = this.handlers.storeFor(run, () => {});
+      this.#open = this.handlers.storeFor(use, () => {});
       const result = work(this.#open);
-      this.handlers.keep(run);
-      this.handlers.commit();
+      this.handlers.keep(use, undefined);
       return result;
     } catch (error) {
-      this.handlers.undo(run);
-      this.handlers.commit();
+      this.handlers.undo(use);
       throw error;
     } finally {
       this.#open = undefined;
+      this.handlers.commit();
     }
   }
 }

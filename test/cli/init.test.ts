@@ -15,9 +15,10 @@ import { dirname, join } from 'node:path';
 import { readArguments } from '../../core/cli/arguments.ts';
 import { makeBackend } from '../../core/cli/init.ts';
 import { create } from '../../core/cli/new.ts';
-import { sdkTypes } from '../../scripts/sdk-types.ts';
+import { sdkTypes as printTypes } from '../../scripts/sdk-types.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
+const sdkTypes = printTypes();
 const made: string[] = [];
 afterAll(() => {
   for (const folder of made) rmSync(folder, { recursive: true });
@@ -77,10 +78,10 @@ test('nothing that is there is overwritten, and the second time only the types a
   });
   for (const [path, text] of Object.entries(files)) expect(read(folder, path)).toBe(text);
   expect(outcomes(folder)).toMatchObject({ 'plugins/bellhop.d.ts': 'is that of this version' });
-  const [firstLine] = sdkTypes().split('\n');
+  const [firstLine] = sdkTypes.split('\n');
   writeFileSync(join(folder, 'plugins', 'bellhop.d.ts'), `${firstLine}\nof an older version`);
   expect(outcomes(folder)).toMatchObject({ 'plugins/bellhop.d.ts': 'written anew' });
-  expect(read(folder, 'plugins/bellhop.d.ts')).toBe(sdkTypes());
+  expect(read(folder, 'plugins/bellhop.d.ts')).toBe(sdkTypes);
   writeFileSync(join(folder, 'plugins', 'bellhop.d.ts'), 'mine');
   expect(outcomes(folder)['plugins/bellhop.d.ts']).toContain('left alone');
   expect(read(folder, 'plugins/bellhop.d.ts')).toBe('mine');
@@ -106,7 +107,7 @@ test('a symlink is not written through, and a file is no folder', () => {
 test('the types that are embedded are those of the sources', () => {
   const embedded = readFileSync(join(root, 'core/cli/starter/bellhop.d.ts.txt'), 'utf8');
   // `bun run docs` prints them anew.
-  expect(embedded).toBe(sdkTypes());
+  expect(embedded).toBe(sdkTypes);
 });
 
 describe('an editor', () => {
