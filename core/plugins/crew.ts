@@ -257,6 +257,11 @@ export class Crew {
   /** Finds out what of a version loads, and swaps to that. A newer one that waits is brought instead of a second try. */
   async #bring(version: Version): Promise<void> {
     const lineup = new Lineup(version, this.#files);
+    for (const file of lineup.emptied([...this.#catalogue.handlers.values()])) {
+      const detail = 'the file is empty; remove it to remove its handlers';
+      this.#refuse(file, fault('load', detail, shownPath(file.path, file.root)), true);
+      lineup.refuse(file);
+    }
     for (;;) {
       const files = lineup.files;
       if (files.length === 0) return this.#adopt(version, files, undefined);

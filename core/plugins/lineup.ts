@@ -5,6 +5,7 @@
 import { topicsOf } from './catalogue.ts';
 import type { PluginEvent } from './events.ts';
 import type { LoadedHandler } from './exchange.ts';
+import { shownPath } from './fault.ts';
 import type { PluginFile } from './loader.ts';
 import { changedPaths, type Version } from './version.ts';
 
@@ -35,6 +36,16 @@ export class Lineup {
       ...ofVersion.filter(({ plugin }) => this.#runningPlugins.has(plugin)),
       ...ofVersion.filter(({ plugin }) => !this.#runningPlugins.has(plugin)),
     ];
+  }
+
+  /** Files that had handlers and have nothing in them now: somebody is writing them, or could not. */
+  emptied(handlers: readonly LoadedHandler[]): readonly PluginFile[] {
+    const had = new Set(handlers.map(({ file }) => shownPath(file.path, file.root)));
+    const { files, contents } = this.version;
+    return files.filter((file) => {
+      const path = shownPath(file.path, file.root);
+      return had.has(path) && contents.empty.has(path);
+    });
   }
 
   /**

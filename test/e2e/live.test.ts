@@ -197,7 +197,7 @@ test('twenty changes by rename, truncation, a helper, mistakes and removal: each
   expect(await broker.ended()).toBe(0);
   const copies = join(folder.path, 'data', 'plugin-versions');
   expect(existsSync(copies) ? readdirSync(copies) : []).toEqual([]);
-});
+}, 300_000);
 
 test('where changes are not watched for, SIGHUP takes them', async () => {
   using folder = new Folder();

@@ -175,6 +175,18 @@ test('a plugin that does not load runs on as it was, with its helpers, while oth
   expect(live.texts.slice(3).sort()).toEqual(['x_more2 ', 'x_one2 grace', 'x_two3 ']);
 });
 
+test('a file of handlers that is emptied and not written is a mistake', async () => {
+  const live = await Live.open({ 'a.ts': says('a', 'a1'), 'b.ts': says('b', 'b1') });
+  const [refused] = await live.swapped(() => {
+    writeFileSync(join(live.folder, 'a.ts'), '');
+    live.write('b.ts', says('b', 'b2'));
+  });
+  const detail = 'the file is empty; remove it to remove its handlers';
+  expect(refused).toMatchObject({ plugin: 'a', kept: true, fault: { at: 'a.ts', detail } });
+  await live.run(command('a'), command('b'));
+  expect(live.texts.sort()).toEqual(['x_a1 ', 'x_b2 ']);
+});
+
 test('where nothing loads at the start, what is mended goes live', async () => {
   const live = await Live.open({ 'a.ts': 'throw new Error("no");', 'b.ts': 'process.exit(3);' });
   expect(live.topics).toEqual([]);
