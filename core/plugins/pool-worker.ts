@@ -88,7 +88,7 @@ export class PoolWorker implements Taker {
     this.#timeoutMs = load.timeoutMs;
     this.#listener = listener;
     const program = Bun.isStandaloneExecutable ? './core/plugins/worker.ts' : './worker.ts';
-    this.#thread = new Worker(new URL(program, import.meta.url));
+    this.#thread = new Worker(new URL(program, import.meta.url), { env: process.env });
     this.#thread.addEventListener('message', ({ data }: MessageEvent<FromWorker>) => {
       if (!this.#gone && typeof data === 'object' && data !== null) this.#hear(data);
     });

@@ -11,7 +11,7 @@ import { post } from './outcomes.ts';
 import type { Source, Surroundings } from './run.ts';
 import { Runner } from './runner.ts';
 import { Redactor } from './secrets.ts';
-import { Speaker, speaking, takeConsole } from './speaker.ts';
+import { Speaker, takeConsole } from './speaker.ts';
 import { Standing } from './standing.ts';
 import { HandlerStore, openDatabase } from './store.ts';
 import { WriteLock } from './write-lock.ts';
@@ -21,6 +21,10 @@ const BUSY_TIMEOUT_MS = 5_000;
 
 const redactor = new Redactor();
 const voice = { redactor, post: (line: LogLine) => post(line) };
+
+const nobody = new Speaker(voice, { plugin: '', invocation: '', trace: '' });
+/** Who speaks outside of runs. */
+const aside = { speaker: nobody };
 
 class HandlerWorker {
   readonly #surroundings: Surroundings;
@@ -69,6 +73,7 @@ class HandlerWorker {
         faults.push([file, redactor.fault(described)]);
       }
     }
+    aside.speaker = nobody;
     post({ kind: 'loaded', handlers, faults });
   }
 
@@ -82,8 +87,9 @@ class HandlerWorker {
 
   async #loadFile(file: PluginFile, handled: Map<string, string>): Promise<readonly Source[]> {
     const shown = shownPath(file.path, file.root);
-    const speaker = new Speaker(voice, { plugin: file.plugin, invocation: '', trace: '' });
-    const found = await speaking.run({ speaker }, () => importHandlers(file, roots));
+    // What a module says while it is evaluated is in nobody's context.
+    aside.speaker = new Speaker(voice, { plugin: file.plugin, invocation: '', trace: '' });
+    const found = await importHandlers(file, roots);
     const topics = found.flatMap(({ rules: { trigger } }) =>
       trigger.kind === 'command' ? trigger.topics : [],
     );
@@ -120,7 +126,7 @@ addEventListener('message', ({ data }: MessageEvent<ToWorker>) => {
     case 'load':
       roots = [...new Set([...data.files.map(({ root }) => root), data.source])].filter(Boolean);
       provideSdk();
-      takeConsole({ speaker: new Speaker(voice, { plugin: '', invocation: '', trace: '' }) });
+      takeConsole(aside);
       worker = new HandlerWorker(data);
       return void worker.load(data.files);
     default:
