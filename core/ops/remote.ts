@@ -64,7 +64,7 @@ export async function openRemote(
           workers: config.handlerWorkers,
           timeoutMs: config.handlerTimeoutMs,
           memoryBytes: config.handlerMemoryMb * 1024 * 1024,
-      loadTimeoutMs: LOAD_TIMEOUT_MS,
+          loadTimeoutMs: LOAD_TIMEOUT_MS,
           queuedCommands: config.queuedCommands,
           queuedBytes: config.queuedCommandsBytes,
         },

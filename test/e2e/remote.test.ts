@@ -1,0 +1,364 @@
+/** Handlers in processes of their own, over MQTTS to the broker. */
+
+import { Database } from 'bun:sqlite';
+import { expect, test } from 'bun:test';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import mqtt, { type MqttClient } from 'mqtt';
+import { Broker, Folder, run } from './executable.ts';
+import { Handlers } from './remote-process.ts';
+
+type Files = { readonly [name: string]: string };
+
+/** A folder with handlers in `remote`, which the broker does not look at. */
+function folderOf(files: Files): Folder {
+  const folder = new Folder();
+  mkdirSync(join(folder.path, 'remote', 'migrations'), { recursive: true });
+  for (const [name, text] of Object.entries(files)) folder.write(join('remote', name), text);
+  return folder;
+}
+
+const remote = ['--plugins-dir', 'remote'];
+
+async function connect(broker: Broker, user: string, token?: string): Promise<MqttClient> {
+  const minted = async () => (await run(broker.folder, ['token', '--sub', user])).out;
+  return mqtt.connectAsync(`mqtts://localhost:${broker.mqttsPort}`, {
+    username: 'JWT',
+    password: (token ?? (await minted())).trim(),
+    protocolVersion: 5,
+    clientId: `${user}-phone`,
+    ca: await Bun.file(join(broker.folder.path, 'data', 'tls.crt')).text(),
+    reconnectPeriod: 0,
+  });
+}
+
+/** What comes to `client`, to be awaited by what it says. */
+class Received {
+  readonly messages: string[] = [];
+  #arrived: () => void = () => {};
+
+  constructor(client: MqttClient) {
+    client.on('message', (topic, payload) => {
+      this.messages.push(`${topic} ${payload}`);
+      this.#arrived();
+    });
+  }
+
+  async until(enough: (messages: readonly string[]) => boolean): Promise<void> {
+    while (!enough(this.messages)) {
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+      });
+    }
+  }
+
+  async has(message: string): Promise<void> {
+    await this.until((messages) => messages.includes(message));
+  }
+}
+
+const echo = (answer: string) => `import { defineHandler } from 'bellhop';
+export default defineHandler({ topic: 'echo', reply: 'echo', run: ({ input }) => '${answer} ' + input });
+`;
+
+/** Writes what it was told into the store, and sends it on. */
+const counting: Files = {
+  'migrations/0001_taken.sql': 'create table taken (n integer not null, at text not null);\n',
+  'count.ts': `import { defineHandler } from 'bellhop';
+export default defineHandler({
+  topic: 'count',
+  run({ input, user, store, send }) {
+    store.run\`insert into taken values (\${input as number}, datetime('now'))\`;
+    send(user.id, 'counted', input);
+  },
+});
+`,
+};
+
+function takenIn(folder: Folder, store: string): number[] {
+  const database = new Database(join(folder.path, store, 'store.sqlite'), { readonly: true });
+  try {
+    const rows = database.query<{ n: number }, []>('select n from taken order by n').all();
+    return rows.map(({ n }) => n);
+  } finally {
+    database.close();
+  }
+}
+
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
+
+/** Publishes 0 to `count` as commands, each acknowledged before it resolves. */
+async function publishCounts(client: MqttClient, count: number, from = 0): Promise<void> {
+  const numbers = upTo(count).map((n) => String(from + n));
+  await Promise.all(numbers.map((n) => client.publishAsync('count', n, { qos: 1 })));
+}
+
+test('two processes share the commands, and each is carried out by one of them', async () => {
+  using folder = folderOf(counting);
+  await using broker = await Broker.start(folder);
+  await using _first = await Handlers.start(folder, broker, [...remote, '--store-dir', 'one']);
+  await using _second = await Handlers.start(folder, broker, [...remote, '--store-dir', 'two']);
+  const client = await connect(broker, 'u');
+  const received = new Received(client);
+  await client.subscribeAsync('u_counted', { qos: 1 });
+  await publishCounts(client, 100);
+  await received.until(({ length }) => length >= 100);
+  const [one, two] = [takenIn(folder, 'one'), takenIn(folder, 'two')];
+  expect([...one, ...two].sort((a, b) => a - b)).toEqual(upTo(100));
+  expect(one.length).toBeGreaterThan(0);
+  expect(two.length).toBeGreaterThan(0);
+  await client.endAsync();
+});
+
+test('devices may publish the commands of a remote process, and nothing else, while its session lives', async () => {
+  using folder = folderOf({ 'echo.ts': echo('hello') });
+  await using broker = await Broker.start(folder);
+  const client = await connect(broker, 'u');
+  const refused = client.publishAsync('echo', '"a"', { qos: 1 });
+  expect(refused).rejects.toThrow(/Not authorized/);
+  await refused.catch(() => {});
+  const handlers = await Handlers.start(folder, broker, remote);
+  const received = new Received(client);
+  await client.subscribeAsync('u_echo', { qos: 1 });
+  await client.publishAsync('echo', '"b"', { qos: 1 });
+  await received.has('u_echo hello b');
+  // While the process is away its commands are declared and wait.
+  handlers.signal('SIGTERM');
+  expect(await handlers.ended()).toBe(0);
+  await client.publishAsync('echo', '"c"', { qos: 1 });
+  await using _again = await Handlers.start(folder, broker, remote);
+  await received.has('u_echo hello c');
+  await client.endAsync();
+});
+
+test('killed at any moment, no command is lost, and what each did to the store was done once', async () => {
+  using folder = folderOf(counting);
+  await using broker = await Broker.start(folder);
+  const client = await connect(broker, 'u');
+  const received = new Received(client);
+  await client.subscribeAsync('u_counted', { qos: 1 });
+  const count = 40;
+  const rounds = 5;
+  let handlers = await Handlers.start(folder, broker, remote);
+  for (let round = 0; round < rounds; round++) {
+    const from = round * count;
+    const published = publishCounts(client, count, from);
+    // In the middle of it: some are done, some acknowledged, some not begun.
+    await received.until((messages) => messages.some((each) => Number(each.split(' ')[1]) >= from));
+    handlers.signal('SIGKILL');
+    await handlers.ended();
+    await published;
+    handlers = await Handlers.start(folder, broker, remote);
+  }
+  await using _last = handlers;
+  const all = upTo(rounds * count);
+  await received.until(
+    (messages) => new Set(messages.map((each) => each.split(' ')[1])).size === all.length,
+  );
+  expect(takenIn(folder, 'data-handlers')).toEqual(all);
+  await client.endAsync();
+});
+
+test('one of two is killed: the other one carries out what it had, and every command is answered', async () => {
+  using folder = folderOf(counting);
+  await using broker = await Broker.start(folder);
+  await using first = await Handlers.start(folder, broker, [...remote, '--store-dir', 'one']);
+  await using _second = await Handlers.start(folder, broker, [...remote, '--store-dir', 'two']);
+  const client = await connect(broker, 'u');
+  const received = new Received(client);
+  await client.subscribeAsync('u_counted', { qos: 1 });
+  const published = publishCounts(client, 200);
+  await received.until(({ length }) => length > 0);
+  first.signal('SIGKILL');
+  await published;
+  await received.until((messages) => new Set(messages).size === 200);
+  const taken = new Set([...takenIn(folder, 'one'), ...takenIn(folder, 'two')]);
+  expect([...taken].sort((a, b) => a - b)).toEqual(upTo(200));
+  expect(new Set(takenIn(folder, 'one')).size).toBe(takenIn(folder, 'one').length);
+  await client.endAsync();
+});
+
+test('a broker that is killed and comes back is found again, and what it had acknowledged is done once', async () => {
+  using folder = folderOf(counting);
+  await using broker = await Broker.start(folder);
+  await using handlers = await Handlers.start(folder, broker, remote);
+  const client = await connect(broker, 'u');
+  const acknowledged = new Set<number>();
+  const some = Promise.withResolvers<void>();
+  for (const n of upTo(100)) {
+    const taken = () => {
+      if (acknowledged.add(n).size === 10) some.resolve();
+    };
+    client.publishAsync('count', String(n), { qos: 1 }).then(taken, () => {});
+  }
+  await some.promise;
+  const from = handlers.lines.length;
+  broker.signal('SIGKILL');
+  await broker.ended();
+  client.end(true);
+  await handlers.line((line) => line.includes('not connected to the broker'), from);
+  await using again = await Broker.start(folder, [], { MQTTS_PORT: String(broker.mqttsPort) });
+  await handlers.line((line) => line.includes('"connected to the broker"'), from);
+  const next = await connect(broker, 'u');
+  const received = new Received(next);
+  await next.subscribeAsync('u_counted', { qos: 1 });
+  // By now all that was acknowledged is done, or is done before this: commands of a user are in order.
+  await next.publishAsync('count', '1000', { qos: 1 });
+  await received.has('u_counted 1000');
+  const taken = takenIn(folder, 'data-handlers');
+  expect(new Set(taken).size).toBe(taken.length);
+  expect([...acknowledged].filter((n) => !taken.includes(n))).toEqual([]);
+  await next.endAsync();
+  again.signal('SIGTERM');
+  expect(await again.ended()).toBe(0);
+});
+
+test('SIGTERM: what is under way is done and acknowledged, and what was not begun goes to another', async () => {
+  using folder = folderOf({
+    'slow.ts': `import { defineHandler } from 'bellhop';
+export default defineHandler({
+  topic: 'slow',
+  reply: 'slow',
+  async run({ input, log }) {
+    log.info('begun');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return input;
+  },
+});
+`,
+  });
+  await using broker = await Broker.start(folder);
+  const client = await connect(broker, 'u');
+  const received = new Received(client);
+  await client.subscribeAsync('u_slow', { qos: 1 });
+  const first = await Handlers.start(folder, broker, [...remote, '--store-dir', 'one']);
+  await client.publishAsync('slow', '"a"', { qos: 1 });
+  await first.line((line) => line.includes('begun'));
+  first.signal('SIGTERM');
+  expect(await first.ended()).toBe(0);
+  await received.has('u_slow a');
+  await client.publishAsync('slow', '"b"', { qos: 1 });
+  await using second = await Handlers.start(folder, broker, [...remote, '--store-dir', 'one']);
+  await received.has('u_slow b');
+  expect(received.messages).toEqual(['u_slow a', 'u_slow b']);
+  expect(second.lines.filter((line) => line.includes('"handler ran"'))).toHaveLength(1);
+  await client.endAsync();
+});
+
+test('a token is renewed from its file before it expires, without the connection being dropped', async () => {
+  using folder = folderOf({ 'echo.ts': echo('hello') });
+  await using broker = await Broker.start(folder);
+  const mint = async (seconds: number) => {
+    const args = ['token', '--sub', 'h', '--role', 'handler', '--expires', `${seconds}s`];
+    const { out, err } = await run(folder, args);
+    if (out === '') throw new Error(err);
+    const draft = folder.write('token.new', out);
+    renameSync(draft, join(folder.path, 'token'));
+  };
+  await mint(10);
+  await using handlers = await Handlers.start(folder, broker, [...remote, '--token-file', 'token']);
+  await mint(3_600);
+  const { out: short } = await run(folder, ['token', '--sub', 'u', '--expires', '10s']);
+  const witness = await connect(broker, 'u', short);
+  const expired = new Promise<void>((resolve) => witness.once('close', () => resolve()));
+  await handlers.line((line) => line.includes('token renewed'));
+  expect(handlers.lines.filter((line) => line.includes('"connected to the broker"'))).toHaveLength(
+    1,
+  );
+  await expired; // of a later token than the first, so that one has expired as well
+  const client = await connect(broker, 'u');
+  const received = new Received(client);
+  await client.subscribeAsync('u_echo', { qos: 1 });
+  await client.publishAsync('echo', '"a"', { qos: 1 });
+  await received.has('u_echo hello a');
+  expect(handlers.lines.filter((line) => line.includes('not connected'))).toEqual([]);
+  await client.endAsync();
+});
+
+test('a change in the folder goes live: new commands are declared, and those removed are not', async () => {
+  using folder = folderOf({ 'echo.ts': echo('hello') });
+  await using broker = await Broker.start(folder);
+  await using handlers = await Handlers.start(folder, broker, remote);
+  const client = await connect(broker, 'u');
+  const received = new Received(client);
+  await client.subscribeAsync('u_echo', { qos: 1 });
+  await client.publishAsync('echo', '"a"', { qos: 1 });
+  await received.has('u_echo hello a');
+  const from = handlers.lines.length;
+  writeFileSync(
+    join(folder.path, 'remote', 'echo.ts'),
+    echo('good day').replace("'echo'", "'shout'"),
+  );
+  await handlers.line((line) => line.includes('plugins swapped'), from);
+  const shout = async (): Promise<void> => {
+    // SUBSCRIBE may still be on its way.
+    for (;;) {
+      try {
+        await client.publishAsync('shout', '"b"', { qos: 1 });
+        return;
+      } catch (error) {
+        if (!/Not authorized/.test(String(error))) throw error;
+      }
+    }
+  };
+  await shout();
+  await received.has('u_echo good day b');
+  expect(client.publishAsync('echo', '"c"', { qos: 1 })).rejects.toThrow(/Not authorized/);
+  await client.endAsync();
+});
+
+test('who may not serve commands is told so at once, in one line', async () => {
+  using folder = folderOf({ 'echo.ts': echo('hello') });
+  await using broker = await Broker.start(folder);
+  const { out: device } = await run(folder, ['token', '--sub', 'u']);
+  const url = `mqtts://localhost:${broker.mqttsPort}`;
+  const args = ['handlers', '--broker', url, ...remote];
+  const notHandler = await run(folder, args, { env: { BELLHOP_TOKEN: device.trim() } });
+  expect(notHandler.err).toBe(
+    'bellhop: the broker refuses the subscription to $share/bellhop/echo (NotAuthorized); the token needs the role handler\n',
+  );
+  expect(notHandler.code).toBe(1);
+  const noToken = await run(folder, args, { env: { BELLHOP_TOKEN: 'nonsense' } });
+  expect(noToken.err).toMatch(/^bellhop: the broker does not let us in: .+\n$/);
+  expect(noToken.code).toBe(1);
+  const stranger = await run(folder, [
+    ...args,
+    '--data-dir',
+    'elsewhere',
+    '--token',
+    device.trim(),
+  ]);
+  expect(stranger.err).toMatch(/^bellhop: the certificate is not trusted: .+\n$/);
+  expect(stranger.code).toBe(1);
+});
+
+test('what a handler gave up is a dead letter in the folder of its process, and is replayed by its next start', async () => {
+  using folder = folderOf({
+    'fails.ts': `import { defineHandler } from 'bellhop';
+export default defineHandler({ topic: 'fail', retry: false, run() { throw new Error('on purpose'); } });
+`,
+  });
+  await using broker = await Broker.start(folder);
+  const client = await connect(broker, 'u');
+  const handlers = await Handlers.start(folder, broker, remote);
+  await client.publishAsync('fail', '"a"', { qos: 1 });
+  await handlers.line((line) => line.includes('handler failed'));
+  handlers.signal('SIGTERM');
+  expect(await handlers.ended()).toBe(0);
+  const there = ['--data-dir', 'data-handlers'];
+  const listed = await run(folder, ['dead', 'list', '--json', ...there]);
+  expect(JSON.parse(listed.out)).toMatchObject({ handler: 'fails', detail: 'on purpose' });
+  const replayed = await run(folder, ['dead', 'replay', '--all', ...there]);
+  expect(replayed.code).toBe(0);
+  folder.write(
+    'remote/fails.ts',
+    `import { defineHandler } from 'bellhop';
+export default defineHandler({ topic: 'fail', reply: 'done', run: ({ input }) => input });
+`,
+  );
+  const received = new Received(client);
+  await client.subscribeAsync('u_done', { qos: 1 });
+  await using _again = await Handlers.start(folder, broker, remote);
+  await received.has('u_done a');
+  await client.endAsync();
+});
