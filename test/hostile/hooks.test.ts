@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'bun:test';
 import type { Role } from '../../core/auth/rights.ts';
+import type { Message } from '../../core/mqtt/packet.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
 import type { TopicName } from '../../core/mqtt/topic.ts';
 import { publishPacket, will } from '../client.ts';
@@ -100,10 +101,15 @@ test('nor does a Topic Alias lead there', () => {
 test('nor does a plugin, nor does one name it as its command', () => {
   const { harness } = company();
   const publisher = { user: '', clientIdentifier: 'plugin', device: false };
-  const message = {
-    ...{ payload: new Uint8Array(1), qos: 1, retain: false, properties: undefined, reach: 2 },
-    ...{ publisher, expiresAtMs: Number.POSITIVE_INFINITY },
-  } as const;
+  const message: Omit<Message, 'topic'> = {
+    payload: new Uint8Array(1),
+    qos: 1,
+    retain: false,
+    properties: undefined,
+    reach: 2,
+    publisher,
+    expiresAtMs: Number.POSITIVE_INFINITY,
+  };
   for (const topic of topics as TopicName[]) {
     expect(harness.broker.sent({ ...message, topic }, harness.now)).toBeString();
   }
