@@ -29,8 +29,8 @@ export function removeFolders(): void {
   for (const folder of made.splice(0)) rmSync(folder, { recursive: true });
 }
 
-/** A handler file: `body` is that of its `run`, with the whole context at hand. */
-export function handlerFile(topic: string, body: string, more = ''): string {
+/** A handler file: `body` is that of its `run`, with the whole context at hand. It is tried once, unless `more` says otherwise. */
+export function handlerFile(topic: string, body: string, more = 'retry: false,'): string {
   return `import { defineHandler } from 'bellhop';
 export default defineHandler({ topic: '${topic}', ${more}
   async run(context) {
@@ -42,7 +42,7 @@ export default defineHandler({ topic: '${topic}', ${more}
 }
 
 /** As `handlerFile`, for a `run` that is over when it returns. */
-export function plainHandlerFile(topic: string, body: string, more = ''): string {
+export function plainHandlerFile(topic: string, body: string, more = 'retry: false,'): string {
   return handlerFile(topic, body, more).replace('async run', 'run');
 }
 

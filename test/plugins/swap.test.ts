@@ -265,7 +265,9 @@ ${handlerFile('a', "log.info('begun'); if (input === 'die') { await Bun.sleep(1)
   await live.until(() => live.ofKind('handler-log').length === 1);
   for (let number = 2; number <= 9; number++)
     live.pool.dispatch(command('a', `"${number}"`), number, undefined);
-  await live.swapped(() => live.write('a.ts', plainHandlerFile('a', "send('x', 'new' + input);")));
+  await live.swapped(() =>
+    live.write('a.ts', plainHandlerFile('a', "send('x', 'new' + input);", '')),
+  );
   writeFileSync(join(live.copies, 'dead'), '');
   await live.until(() => live.handled.length === 9);
   // The one that it died in is tried again, by the new version too.

@@ -1,0 +1,172 @@
+/** Runs that use the store, in real workers. */
+import { Database } from 'bun:sqlite';
+import { describe, expect, test } from 'bun:test';
+import { by, command, handlerFile, plainHandlerFile } from './folder.ts';
+import { opened } from './opened.ts';
+
+describe('the store', () => {
+  const migrations = {
+    'migrations/0001_count.sql':
+      'create table count (name text primary key, n integer not null) strict;',
+  };
+  const count = "store.run`insert into count values ('a', 1) on conflict do update set n = n + 1`;";
+
+  test('writes and sends of a run are one: both, or neither', async () => {
+    const bench = await opened({
+      ...migrations,
+      'count.ts': plainHandlerFile(
+        'count',
+        `${count} send('x', 'n', store.get\`select n from count\`); if (input) throw new Error('no');`,
+      ),
+      'later.ts': handlerFile(
+        'later',
+        `${count} await null; send('x', 'n', store.get\`select n from count\`); if (input) throw new Error('no');`,
+      ),
+    });
+    await bench.run(
+      ...['count', 'later', 'count', 'later'].flatMap((topic) => [
+        command(topic),
+        command(topic, 'true'),
+      ]),
+    );
+    expect(bench.texts).toEqual([1, 2, 3, 4].map((n) => `x_n {"n":${n}}`));
+    const database = new Database(bench.storePath);
+    expect(database.query('select n from count').values()).toEqual([[4]]);
+    database.close();
+  });
+
+  test('a run that comes to the store late stands in no transaction of others', async () => {
+    const bench = await opened({
+      ...migrations,
+      'count.ts': plainHandlerFile('count', count),
+      'late.ts': handlerFile('late', `await null; ${count} await null; throw new Error('no');`),
+    });
+    const order = ['count', 'count', 'late', 'count', 'late', 'late', 'count'];
+    // The first time, handlers are given one by one; then that they are quick is known.
+    for (let round = 1; round <= 20; round++) {
+      await bench.run(...order.map((topic) => command(topic)));
+      const database = new Database(bench.storePath);
+      expect(database.query('select n from count').values()).toEqual([[4 * round]]);
+      database.close();
+    }
+  });
+
+  test("workers do not lose each other's writes", async () => {
+    const bench = await opened(
+      {
+        ...migrations,
+        'count.ts': plainHandlerFile(
+          'count',
+          `const n = store.get\`select n from count\`?.n ?? 0;
+           store.run\`insert into count values ('a', \${n + 1}) on conflict do update set n = \${n + 1}\`;`,
+        ),
+      },
+      { workers: 3 },
+    );
+    const messages = [...Array(300).keys()].map((index) => command('count', '', by(`u${index}`)));
+    await bench.run(...messages);
+    expect(bench.faults).toEqual([]);
+    const database = new Database(bench.storePath);
+    expect(database.query('select n from count').values()).toEqual([[300]]);
+    database.close();
+  });
+
+  test('a worker that ends leaves nothing behind of what it was doing, and holds nobody up', async () => {
+    const bench = await opened(
+      {
+        ...migrations,
+        'stuck.ts': plainHandlerFile('stuck', `${count} for (;;);`),
+        'exit.ts': handlerFile('exit', `${count} send('x', 'gone'); await null; process.exit();`),
+        'count.ts': plainHandlerFile('count', count),
+      },
+      { timeoutMs: 300, workers: 2 },
+    );
+    const counts = (user: string) => [...Array(20)].map(() => command('count', '', by(user)));
+    await bench.run(
+      ...counts('a'),
+      command('stuck', '', by('a')),
+      ...counts('a'),
+      command('exit', '', by('b')),
+      ...counts('b'),
+    );
+    expect(
+      bench
+        .ofKind('run-failed')
+        .map(({ fault }) => fault.kind)
+        .sort(),
+    ).toEqual(['timeout', 'worker-lost']);
+    expect(bench.sent).toEqual([]);
+    const database = new Database(bench.storePath);
+    expect(database.query('select n from count').values()).toEqual([[60]]);
+    database.close();
+  });
+
+  test('a run that breaks the transaction fails alone', async () => {
+    const bench = await opened({
+      ...migrations,
+      'count.ts': plainHandlerFile(
+        'count',
+        `${count} send('x', 'n', store.get\`select n from count\`?.n);`,
+      ),
+      'break.ts': plainHandlerFile(
+        'break',
+        "store.run`insert or rollback into count values ('a', 100)`;",
+      ),
+      'hidden.ts': plainHandlerFile(
+        'hidden',
+        "send('x', 'hidden'); try { store.run`insert or rollback into count values ('a', 100)` } catch {}",
+      ),
+    });
+    const order = ['count', 'count', 'break', 'count', 'hidden', 'count'];
+    await bench.run(...order.map((topic) => command(topic)));
+    expect(bench.texts).toEqual(['x_n 1', 'x_n 2', 'x_n 3', 'x_n 4']);
+    expect(
+      bench.ofKind('run-failed').map(({ run, fault }) => `${run.handler} ${fault.kind}`),
+    ).toEqual(['break failed', 'hidden store']);
+  });
+
+  test('nothing that ends, leaves or hides a transaction can be run', async () => {
+    const statements = [
+      'commit',
+      'ROLLBACK',
+      '/* */ begin',
+      'pragma user_version',
+      "attach 'x' as y",
+      'savepoint a',
+      'end',
+      'vacuum',
+      '',
+      '-- nothing',
+      'select 1; select 2',
+    ];
+    const bench = await opened({
+      'try.ts': plainHandlerFile(
+        'try',
+        `const tagged = (text) => Object.assign([text], { raw: [text] });
+         try { store.all(tagged(input)); } catch (error) { return send('x', 'refused', error.message); }
+         send('x', 'done');`,
+      ),
+      'values.ts': plainHandlerFile('values', `store.get\`select \${input.missing}\`;`),
+    });
+    const fine = [
+      "select ';' as a -- ; no\n;",
+      'create table t (a); ',
+      'create trigger r insert on t begin select 1; select 2; end',
+    ];
+    await bench.run(...[...statements, ...fine].map((sql) => command('try', JSON.stringify(sql))));
+    expect(bench.texts.map((text) => text.startsWith('x_refused'))).toEqual([
+      ...statements.map(() => true),
+      ...fine.map(() => false),
+    ]);
+    await bench.run(command('values', '{}'));
+    expect(bench.faults).toEqual([
+      'failed values.ts:5: value 1 of the statement is undefined; write null where that is meant',
+    ]);
+  });
+
+  test('without migrations and use there is no file', async () => {
+    const bench = await opened({ 'a.ts': plainHandlerFile('a', '') });
+    await bench.run(command('a'));
+    expect(await Bun.file(bench.storePath).exists()).toBe(false);
+  });
+});
