@@ -1,0 +1,90 @@
+/** A whole load test in this process, against a broker that loses, repeats, swaps and cuts on purpose. */
+import { expect, test } from 'bun:test';
+import { lead } from '../../core/bench/leader.ts';
+import { LocalMember } from '../../core/bench/member.ts';
+import type { BenchOptions } from '../../core/bench/options.ts';
+import { WHOLE } from '../../core/bench/plan.ts';
+import { type BenchReport, isSound } from '../../core/bench/report.ts';
+import { reportText } from '../../core/bench/report-text.ts';
+import { type Mischief, MischievousBroker } from './mischief.ts';
+
+const MESSAGES = 20;
+
+/** A single pair, at a rate that comes to some twenty messages. */
+async function runAgainst(
+  mischief: Mischief,
+  more: Partial<BenchOptions> = {},
+): Promise<BenchReport> {
+  using broker = new MischievousBroker(mischief);
+  const options: BenchOptions = {
+    ...{ scenario: 'pairs', version: 4, qos: 1, payloadBytes: 32, rate: MESSAGES / 0.1, window: 4 },
+    ...{ publishers: 1, subscribers: 1, connections: 0, subscriptions: 0, handler: true },
+    ...{ levels: 1, command: 'ask', reply: 'answer', userTemplate: 'u-%d', separator: '_' },
+    ...{ stored: false, keepAliveSeconds: 0, warmUpSeconds: 0, durationSeconds: 0.1 },
+    ...{ drainSeconds: 0.05, ...more },
+  };
+  const target = { hostname: '127.0.0.1', port: broker.port, tls: undefined };
+  const member = new LocalMember(options, WHOLE, {
+    dial: { targets: [target], parallel: 8, perSecond: undefined, timeoutSeconds: 10 },
+    run: 42,
+    credentials: async () => ({ userName: undefined, password: undefined }),
+  });
+  return await lead([member], options, {
+    brokerPids: [],
+    settleSeconds: 0,
+    progress: () => {},
+  });
+}
+
+test('where nothing goes wrong, nothing is found', async () => {
+  const report = await runAgainst(() => 'pass');
+  expect(report).toMatchObject({ lost: 0, outOfOrder: 0, disconnects: 0, foreign: 0 });
+  expect(report.sent).toBeGreaterThan(0);
+  expect(isSound(report)).toBe(true);
+});
+
+test('a message that is lost is missed, and at QoS 1 that is a failure', async () => {
+  const report = await runAgainst((count) => (count === 1 ? 'lose' : 'pass'));
+  expect([report.lost, report.expected - report.received]).toEqual([1, 1]);
+  expect(isSound(report)).toBe(false);
+  expect(reportText(report)).toContain(`1 of ${report.expected} lost`);
+  const atQoS0 = await runAgainst((count) => (count === 1 ? 'lose' : 'pass'), { qos: 0 });
+  expect([atQoS0.lost, isSound(atQoS0)]).toEqual([1, true]);
+});
+
+test('a closed loop goes on where a message is lost', async () => {
+  const report = await runAgainst((count) => (count === 3 ? 'lose' : 'pass'), { rate: undefined });
+  expect(report.lost).toBe(1);
+  expect(report.received).toBeGreaterThan(3);
+});
+
+test('a message that comes twice, or after a later one, is out of order', async () => {
+  const twice = await runAgainst((count) => (count === 1 ? 'twice' : 'pass'));
+  expect([twice.outOfOrder, twice.lost]).toEqual([1, -1]);
+  const swapped = await runAgainst((count) => (count === 1 ? 'later' : 'pass'));
+  expect([swapped.outOfOrder, swapped.lost]).toEqual([1, 0]);
+});
+
+test('a connection that is cut is told with its reason, and is a failure at any QoS', async () => {
+  const report = await runAgainst((count) => (count === 1 ? 'cut' : 'pass'), { qos: 0 });
+  expect(report).toMatchObject({ disconnects: 1, received: 0 });
+  expect(isSound(report)).toBe(false);
+  expect(reportText(report)).toContain('! first failure: the broker closed the connection\n');
+});
+
+test('every form of a report can be told', async () => {
+  const report = await runAgainst(() => 'pass');
+  const broker = {
+    ...{ cpuPercent: 50, cpuMicrosecondsPerMessage: 2, cpuMicrosecondsPerConnection: 30 },
+    ...{ residentStart: 2 ** 20, residentConnected: 2 ** 21, residentEnd: 2 ** 22 },
+    residentPerConnection: 5_000,
+  };
+  const busy = { ...report, rate: 'max' as const, broker, bottleneck: 'generator' as const };
+  expect(reportText(busy)).toContain('! this load test was itself the bottleneck');
+  expect(reportText(busy)).toContain('50 % of a core, 2.00 us a message');
+  const storm = reportText({ ...busy, scenario: 'storm', outOfOrder: undefined });
+  expect(storm).toContain('4.88 KiB a connection');
+  expect(storm).not.toContain('latency');
+  const slow = reportText({ ...report, rate: 500, sentPerSecond: 400 });
+  expect(slow).toContain('! only 400 of 500 messages a second could be sent');
+});
