@@ -21,6 +21,10 @@ function paceOf(rate: BenchReport['rate']): string {
 
 function loadLines(report: BenchReport): string[] {
   const { lost, expected, outOfOrder, disconnects, refused } = report;
+  const losses =
+    lost < 0
+      ? `${number(-lost)} more than the ${number(expected)} that were sent`
+      : `${number(lost)} of ${number(expected)} lost`;
   const order =
     outOfOrder === undefined ? 'order not checked' : `${number(outOfOrder)} out of order`;
   return [
@@ -35,7 +39,7 @@ function loadLines(report: BenchReport): string[] {
     row('latency', latency(report.latency)),
     row(
       'in all',
-      `${number(lost)} of ${number(expected)} lost, ${order}, ${number(refused)} refused, ${number(disconnects)} disconnected`,
+      `${losses}, ${order}, ${number(refused)} refused, ${number(disconnects)} disconnected`,
     ),
   ];
 }

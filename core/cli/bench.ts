@@ -32,7 +32,8 @@ the load test was itself the bottleneck. What it does by default:
 Each connection shows a token of its own, minted with the secret of this machine (JWT_SECRET), unless
 --anonymous or --username says otherwise. Without --rate, publishers send as fast as their messages
 arrive; then the latency is mostly that of what is under way. With --rate it counts from the time at
-which a message was due. It ends with 1 where messages of QoS 1 or 2 were lost or connections broke.
+which a message was due. It ends with 1 where connections broke, or messages of QoS 1 or 2 were
+lost, or came twice or in another order.
 
 A broker on another machine is under attack by this: name one that is yours, and say --yes.`,
   options: {

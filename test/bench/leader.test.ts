@@ -60,9 +60,10 @@ test('a closed loop goes on where a message is lost', async () => {
 
 test('a message that comes twice, or after a later one, is out of order', async () => {
   const twice = await runAgainst((count) => (count === 1 ? 'twice' : 'pass'));
-  expect([twice.outOfOrder, twice.lost]).toEqual([1, -1]);
+  expect([twice.outOfOrder, twice.lost, isSound(twice)]).toEqual([1, -1, false]);
+  expect(reportText(twice)).toContain(`1 more than the ${twice.expected} that were sent`);
   const swapped = await runAgainst((count) => (count === 1 ? 'later' : 'pass'));
-  expect([swapped.outOfOrder, swapped.lost]).toEqual([1, 0]);
+  expect([swapped.outOfOrder, swapped.lost, isSound(swapped)]).toEqual([1, 0, false]);
 });
 
 test('a connection that is cut is told with its reason, and is a failure at any QoS', async () => {
