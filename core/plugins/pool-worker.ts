@@ -88,7 +88,9 @@ export class PoolWorker implements Taker {
     this.#timeoutMs = load.timeoutMs;
     this.#listener = listener;
     const program = Bun.isStandaloneExecutable ? './core/plugins/worker.ts' : './worker.ts';
-    this.#thread = new Worker(new URL(program, import.meta.url), { env: process.env });
+    // As it is now: what a worker has by default may be older.
+    const env = process.env as { [name: string]: string };
+    this.#thread = new Worker(new URL(program, import.meta.url), { env });
     this.#thread.addEventListener('message', ({ data }: MessageEvent<FromWorker>) => {
       if (!this.#gone && typeof data === 'object' && data !== null) this.#hear(data);
     });

@@ -5,7 +5,8 @@
  * Runs that follow each other form a group: their writes are committed at once, and what became of them is
  * posted in one batch, with what they sent. Until then nothing of them has happened, so that a worker
  * that ends in the midst of a group takes nothing with it that would be missed. A run that stands in
- * the store's transaction and awaits something holds up the group, and the start of others.
+ * the store's transaction and awaits something holds up those of the group that stand in it as well,
+ * and the start of those that are known to write.
  */
 import { unpack } from './batch.ts';
 import type { Commands } from './exchange.ts';
@@ -53,6 +54,8 @@ export class Runner {
   readonly #surroundings: Surroundings;
   readonly #sources: readonly Source[];
   readonly #ready = new Fifo<Job>();
+  /** Those that wait for the run that stands in the transaction. */
+  readonly #writers: Job[] = [];
   /** Those that wait for the run in a slot. */
   readonly #behind = new Map<number, Job[]>();
   /** Slots of runs that are not over. */
@@ -115,9 +118,14 @@ export class Runner {
   async #work(): Promise<void> {
     this.#working = true;
     const { store } = this.#surroundings;
-    while (store.user === undefined && !this.#standing.condemned) {
+    while (!this.#standing.condemned) {
+      if (store.user === undefined) this.#ready.unshift(this.#writers.splice(0));
       const job = this.#ready.shift();
       if (job === undefined) break;
+      if (store.user !== undefined && writes(job)) {
+        this.#writers.push(job);
+        continue;
+      }
       // What may take a while, or may fail with all that shares its commit, does so without others.
       if (job.alone || job.command.source.habits.waits) this.#settle();
       const active = this.#begin(job);
@@ -127,14 +135,14 @@ export class Runner {
     }
     this.#settle();
     this.#working = false;
-    if (this.#ready.length > 0 && store.user === undefined) return this.#wake();
+    if (store.user === undefined && this.#writers.length > 0) return this.#wake();
     this.#rest();
   }
 
   /** Begins a run; gives back one that awaits something. */
   #begin(job: Job): Active | undefined {
     const { habits } = job.command.source;
-    const use = new StoreUse(habits.locksFirst || job.redone > 0 || job.alone);
+    const use = new StoreUse(writes(job));
     const run = new Run(job.command, use, this.#surroundings);
     const startedAt = performance.now();
     const active: Active = { job, run, startedAt, startMs: 0, over: false, left: false };
@@ -278,10 +286,14 @@ export class Runner {
     }
     const couldBeginMore = this.#ready.length === 0 && this.#active.size > 0;
     if (!couldBeginMore || !this.#begunSinceIdle) return;
-    if (this.#surroundings.store.user !== undefined) return;
     this.#begunSinceIdle = false;
     postIdle();
   }
+}
+
+/** Whether it is taken to write, and to have the right to with its first use of the store. */
+function writes({ redone, alone, command }: Job): boolean {
+  return redone > 0 || alone || command.source.habits.locksFirst;
 }
 
 /** Whether it is part of what the transaction commits. */
