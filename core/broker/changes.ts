@@ -110,6 +110,7 @@ export interface DeadLetter {
   /** 0 where the command was not stored: its message gets a number with the letter. */
   readonly message: MessageNumber;
   readonly content: Message;
+  /** Empty where there was none. */
   readonly handler: string;
   /** What went wrong, as `plugins/fault.ts` names it. */
   readonly kind: string;

@@ -13,7 +13,7 @@ export function letterTable(letters: readonly LetterSummary[]): string {
   const rows = letters.map((letter) => [
     String(letter.number),
     timeOf(letter.diedAtMs),
-    letter.handler,
+    letter.handler || '-',
     String(letter.attempts),
     letter.user,
     letter.topic,

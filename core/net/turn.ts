@@ -225,9 +225,9 @@ export class Turn implements Outbox {
     return this.broker.letterDropped(letter, this.#begin());
   }
 
-  /** In place of a dead letter there is a command for `handler` alone, as one change. */
-  replayed(letter: LetterNumber, command: Message, handler: string): Position {
-    this.broker.enqueue(command, handler, this.#begin());
+  /** In place of a dead letter there is a command, for the handler `only` where that is given: one change. */
+  replayed(letter: LetterNumber, command: Message, only: string | undefined): Position {
+    this.broker.enqueue(command, only, this.#begin());
     return this.letterDropped(letter);
   }
 

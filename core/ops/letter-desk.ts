@@ -25,7 +25,7 @@ type Deal = (letter: DeadLetter & { readonly number: LetterNumber }) => Position
 
 /**
  * The letters that are meant. Refused as a whole where one is not there, or is to be replayed and
- * `hasHandler` knows nobody who would take it.
+ * `hasHandler` does not know its handler. One that found no handler at all is for whoever is there now.
  */
 function choose(
   letters: DeadLetters,
@@ -41,7 +41,7 @@ function choose(
   if (missing.length > 0) return refused(`there is no dead letter ${listed(missing)}`);
   if (action === 'drop') return { kind: 'chosen', numbers };
   const handlers = new Set(numbers.map((number) => letters.handlerOf(number) ?? ''));
-  const gone = [...handlers].filter((name) => !hasHandler(name));
+  const gone = [...handlers].filter((name) => name !== '' && !hasHandler(name));
   if (gone.length === 0) return { kind: 'chosen', numbers };
   return refused(
     `no plugin has the handler ${listed(gone)} now: put it back first, or drop what is left of it`,
@@ -146,7 +146,7 @@ export function brokerDesk(
     const deal: Deal = (letter) =>
       action === 'drop'
         ? turn.letterDropped(letter.number)
-        : turn.replayed(letter.number, commandOf(letter), letter.handler);
+        : turn.replayed(letter.number, commandOf(letter), letter.handler || undefined);
     const count = await dealWith(folder, chosen.numbers, deal, settled);
     return { kind: 'done', count };
   };
@@ -212,7 +212,7 @@ export async function actOnFile(
       if (action === 'replay') {
         const message = ++lastMessage;
         storage.keep({ kind: 'message', message, content: commandOf(letter) });
-        storage.keep({ kind: 'command', message, only: letter.handler });
+        storage.keep({ kind: 'command', message, only: letter.handler || undefined });
         kept += 2;
       }
       storage.keep({ kind: 'dead-dropped', number: letter.number });

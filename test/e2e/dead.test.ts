@@ -1,7 +1,8 @@
 /** `bellhop dead` beside a broker that runs and without one, on files that are really there. */
 import { expect, test } from 'bun:test';
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import mqtt, { type MqttClient } from 'mqtt';
 import { FileBench } from '../store/bench.ts';
 import { content, dead } from '../store/changes.ts';
 import { Broker, Folder, run } from './executable.ts';
@@ -119,4 +120,107 @@ test('a broker that keeps nothing has no letters to deal with, and says so', asy
   expect([code, err]).toEqual([1, expect.stringContaining('DURABILITY=memory')]);
   expect(await numbers(folder)).toEqual([2]);
   expect(broker.pid).toBeGreaterThan(0);
+});
+
+const failing = `import { defineHandler } from 'bellhop';
+export default defineHandler({
+  topic: 'greet', decode: 'text', retry: { attempts: 2, firstDelayMs: 1 },
+  run({ input }) {
+    throw new Error('cannot greet ' + input);
+  },
+});`;
+const mended = `import { defineHandler } from 'bellhop';
+export default defineHandler({
+  topic: 'greet', decode: 'text',
+  run({ user, send, input }) { send(user.id, 'greeting', 'hello ' + input); },
+});`;
+const beside = `import { defineHandler } from 'bellhop';
+export default defineHandler({
+  topic: 'greet/#', decode: 'text',
+  run({ user, send, input }) { send(user.id, 'note', input); },
+});`;
+
+async function connect(broker: Broker): Promise<MqttClient> {
+  const { out } = await run(broker.folder, ['token', '--sub', 'ann']);
+  return mqtt.connectAsync(`mqtts://localhost:${broker.mqttsPort}`, {
+    username: 'JWT',
+    password: out.trim(),
+    protocolVersion: 5,
+    ca: await Bun.file(join(broker.folder.path, 'data', 'tls.crt')).text(),
+    reconnectPeriod: 0,
+  });
+}
+
+test('a failing handler leaves a letter, and once it is mended a replay is carried out by it alone', async () => {
+  using folder = new Folder();
+  const plugins = join(folder.path, 'plugins');
+  mkdirSync(plugins);
+  writeFileSync(join(plugins, 'greet.ts'), failing);
+  writeFileSync(join(plugins, 'beside.ts'), beside);
+  await using broker = await Broker.start(folder);
+  const phone = await connect(broker);
+  const got: string[] = [];
+  let arrived = (): void => {};
+  phone.on('message', (topic, payload) => {
+    got.push(`${topic} ${payload}`);
+    arrived();
+  });
+  const until = async (...wanted: string[]): Promise<void> => {
+    while (!wanted.every((line) => got.includes(line))) {
+      await new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+    }
+  };
+  const buried = (name: string, after = 0) =>
+    broker.line(
+      (line) => line.includes('"buried":true') && line.includes(`cannot greet ${name}`),
+      after,
+    );
+  const letters = async () =>
+    (await run(folder, ['dead', 'list', '--json'])).out
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+  await phone.subscribeAsync(['ann_greeting', 'ann_note'], { qos: 1 });
+  await phone.publishAsync('greet', 'one', { qos: 1 });
+  await buried('one');
+  await phone.publishAsync('greet', 'two', { qos: 2 });
+  await buried('two');
+  await until('ann_note one', 'ann_note two');
+  const [second, first] = await letters();
+  expect(
+    [first, second].map(({ handler, attempts, detail }) => [handler, attempts, detail]),
+  ).toEqual([
+    ['greet', 2, 'cannot greet one'],
+    ['greet', 2, 'cannot greet two'],
+  ]);
+  const shown = (await run(folder, ['dead', 'show', String(first.number)])).out;
+  expect(shown).toMatch(/^at +greet\.ts:5$/m);
+  expect(shown).toMatch(/payload: 3 bytes of text\none\n/);
+
+  // As it is, it fails again and leaves another letter.
+  const before = broker.lines.length;
+  const again = await run(folder, ['dead', 'replay', String(first.number)]);
+  expect([again.err, again.out]).toEqual(['', 'replayed 1 dead letter\n']);
+  await buried('one', before);
+  const left = (await letters()).map(({ number }) => number);
+  expect(left).toHaveLength(2);
+  expect(left).not.toContain(first.number);
+
+  writeFileSync(join(plugins, 'greet.ts'), mended);
+  await broker.line((line) => line.includes('"plugins swapped"'), before);
+  expect((await run(folder, ['dead', 'replay', '--handler', 'greet'])).out).toBe(
+    'replayed 2 dead letters\n',
+  );
+  await until('ann_greeting hello one', 'ann_greeting hello two');
+  await phone.publishAsync('greet', 'three', { qos: 1 });
+  await until('ann_greeting hello three', 'ann_note three');
+  const names = ['one', 'three', 'two'];
+  expect(got.toSorted()).toEqual([
+    ...names.map((name) => `ann_greeting hello ${name}`),
+    ...names.map((name) => `ann_note ${name}`),
+  ]);
+  expect(await letters()).toEqual([]);
+  await phone.endAsync();
 });

@@ -136,9 +136,12 @@ export class Broker {
     this.#child.kill(name);
   }
 
-  /** The first line of stdout, now or later, that `wanted` accepts. Rejects where the process ends before it. */
-  async line(wanted: (line: string) => boolean): Promise<string> {
-    for (let index = 0; ; index++) {
+  /**
+   * The first line of stdout behind the first `after`, now or later, that `wanted` accepts. Rejects
+   * where the process ends before it.
+   */
+  async line(wanted: (line: string) => boolean, after = 0): Promise<string> {
+    for (let index = after; ; index++) {
       while (index >= this.lines.length) await this.#more(() => index < this.lines.length);
       const line = this.lines[index] ?? '';
       if (wanted(line)) return line;

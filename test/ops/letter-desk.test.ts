@@ -227,3 +227,13 @@ test('a broker that keeps nothing says so', async () => {
     detail: expect.stringContaining('DURABILITY=memory'),
   });
 });
+
+test('a letter that found no handler is for all that match its topic, whoever is there now', async () => {
+  await fill('', '');
+  const { desk, handed } = await run();
+  expect(await desk.act('replay', { kind: 'numbers', numbers: [2] })).toMatchObject({ count: 1 });
+  expect(handed.map(([, , state]) => state)).toEqual([undefined]);
+  await lifecycle.close();
+  expect(await actOnFile(folder, 'replay', { kind: 'all' })).toMatchObject({ count: 1 });
+  expect((await commands()).map(([, only]) => only)).toEqual([undefined, undefined]);
+});
