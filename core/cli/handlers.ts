@@ -68,6 +68,10 @@ it at once. Settings such as --plugins-dir and --handler-workers count as well.`
       value: 'time',
       text: 'how long the broker keeps what waits for this process, such as 1h; 1h if not given',
     },
+    schedules: {
+      value: undefined,
+      text: 'run the schedules of the handlers as well; of several processes, one should',
+    },
     inflight: {
       value: 'number',
       text: `commands that this process holds at a time; ${INITIAL_INFLIGHT} if not given`,
@@ -146,6 +150,7 @@ function readSettings(given: Arguments, config: Config): RemoteSettings {
     clientIdentifier: given.get('client-id'),
     sessionExpirySeconds: readExpiry(given.get('session-expiry') ?? '1h'),
     inflight,
+    schedules: given.has('schedules'),
   };
 }
 

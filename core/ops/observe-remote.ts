@@ -39,6 +39,10 @@ export function observeRemote(log: Log): (event: RemoteEvent) => void {
         return log.warn('hooks run in the broker alone: these handlers stay idle here', {
           on: event.hooks.join(' '),
         });
+      case 'schedules-off':
+        return log.warn('schedules run with --schedules alone: these handlers stay idle here', {
+          handlers: event.handlers.join(' '),
+        });
       default:
         return event satisfies never;
     }

@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { StoredCommand } from '../broker/changes.ts';
+import type { StoredCommand, StoredSchedule } from '../broker/changes.ts';
 import { SteadyClock } from '../net/clock.ts';
 import { Remote } from '../plugins/remote.ts';
 import type { Target } from '../plugins/remote-line.ts';
@@ -30,6 +30,7 @@ export interface RemoteSettings {
   readonly clientIdentifier: string | undefined;
   readonly sessionExpirySeconds: number;
   readonly inflight: number;
+  readonly schedules: boolean;
 }
 
 const KEEP_ALIVE_SECONDS = 30;
@@ -53,8 +54,7 @@ export async function openRemote(
         keepAliveSeconds: KEEP_ALIVE_SECONDS,
         state: new RemoteState(join(folder, 'session.json'), settings.clientIdentifier),
         storage: kept.storage,
-        commands: kept.commands,
-        lastMessage: kept.lastMessage,
+        found: kept.found,
         pool: {
           folder: config.pluginsDir,
           copies: join(folder, 'plugins'),
@@ -93,6 +93,7 @@ const linkKinds: ReadonlySet<string> = new Set<LinkEvent['kind']>([
   'token-refused',
   'token-missing',
   'hooks-without-broker',
+  'schedules-off',
 ]);
 
 function isOfLink(event: AnyEvent): event is LinkEvent {
@@ -123,16 +124,16 @@ async function openKept(config: Config, folder: string, log: Log, lifecycle: Lif
     () => guarded(open),
     (opened) => opened.storage.close(),
   );
-  const commands: StoredCommand[] = [];
+  const found = { commands: [] as StoredCommand[], schedules: [] as StoredSchedule[] };
   let lastMessage = 0;
   for (const piece of snapshot) {
-    commands.push(...piece.commands);
+    found.commands.push(...piece.commands);
+    found.schedules.push(...piece.schedules);
     lastMessage = piece.lastMessage;
   }
   return {
     storage,
-    commands,
-    lastMessage,
+    found: { ...found, lastMessage },
     attach(given: Remote) {
       remote = given;
     },

@@ -8,9 +8,18 @@ import type {
   DeadLetter,
   MessageNumber,
   StoredCommand,
+  StoredSchedule,
 } from '../broker/changes.ts';
 import type { Position } from '../broker/ledger.ts';
 import type { Message } from '../mqtt/packet.ts';
+
+/** What an earlier process kept. */
+export interface Found {
+  readonly commands: readonly StoredCommand[];
+  readonly schedules: readonly StoredSchedule[];
+  /** The largest number that it gave out. */
+  readonly lastMessage: MessageNumber;
+}
 
 /** What of `Storage` it takes. */
 export interface KeeperStorage {
@@ -21,15 +30,18 @@ export interface KeeperStorage {
 export class RemoteKeeper {
   readonly #storage: KeeperStorage;
   readonly #commands = new Set<MessageNumber>();
+  readonly #schedules: Map<string, StoredSchedule>;
   #lastMessage: MessageNumber;
   #kept: Position = 0;
   /** What was kept up to this is on disk. */
   stored: Position = 0;
   #posting = false;
 
-  constructor(storage: KeeperStorage, lastMessage: MessageNumber) {
+  constructor(storage: KeeperStorage, found: Found) {
     this.#storage = storage;
-    this.#lastMessage = lastMessage;
+    this.#lastMessage = found.lastMessage;
+    this.#schedules = new Map(found.schedules.map((each) => [each.handler, each]));
+    for (const { message } of found.commands) this.#commands.add(message);
   }
 
   get kept(): Position {
@@ -41,11 +53,6 @@ export class RemoteKeeper {
     return this.#commands.has(number);
   }
 
-  /** Takes over a command that an earlier process kept. */
-  adopt({ message }: StoredCommand): void {
-    this.#commands.add(message);
-  }
-
   /** Keeps a command; returns its number and what is known of it. */
   enqueue(
     content: Message,
@@ -55,6 +62,19 @@ export class RemoteKeeper {
     this.#keep({ kind: 'command', message: number, only });
     this.#commands.add(number);
     return { number, state: { only, parts: [] } };
+  }
+
+  scheduleOf(handler: string): StoredSchedule | undefined {
+    return this.#schedules.get(handler);
+  }
+
+  schedule(schedule: StoredSchedule): void {
+    this.#schedules.set(schedule.handler, schedule);
+    this.#keep({ kind: 'scheduled', ...schedule });
+  }
+
+  unschedule(handler: string): void {
+    if (this.#schedules.delete(handler)) this.#keep({ kind: 'unscheduled', handler });
   }
 
   bury(letter: DeadLetter): void {

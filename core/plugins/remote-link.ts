@@ -26,7 +26,8 @@ export type RemoteEvent =
   | { readonly kind: 'token-renewed'; readonly expiresAtMs: number | undefined }
   | { readonly kind: 'token-refused'; readonly reason: string; readonly detail: string | undefined }
   | { readonly kind: 'token-missing'; readonly detail: string }
-  | { readonly kind: 'hooks-without-broker'; readonly hooks: readonly HookEvent[] };
+  | { readonly kind: 'hooks-without-broker'; readonly hooks: readonly HookEvent[] }
+  | { readonly kind: 'schedules-off'; readonly handlers: readonly string[] };
 
 /** Why there is no use in trying again. */
 export class RemoteRefused extends Error {}

@@ -7,7 +7,7 @@
  * meanwhile, so that nothing is lost: see `remote-commands.ts` for what is acknowledged when.
  */
 import type { Separator } from '../auth/user-topic.ts';
-import type { DeadLetter, MessageNumber, StoredCommand } from '../broker/changes.ts';
+import type { DeadLetter, MessageNumber } from '../broker/changes.ts';
 import type { Position } from '../broker/ledger.ts';
 import type { Millis } from '../broker/outbox.ts';
 import type { Message, Publish, Publisher } from '../mqtt/packet.ts';
@@ -18,11 +18,12 @@ import type { HookEvent } from './handler.ts';
 import { Pool, type PoolHost, type PoolOptions } from './pool.ts';
 import { RemoteClient } from './remote-client.ts';
 import { isForFilter, mayReplyTo, RemoteCommands } from './remote-commands.ts';
-import { type KeeperStorage, RemoteKeeper } from './remote-keeper.ts';
+import { type Found, type KeeperStorage, RemoteKeeper } from './remote-keeper.ts';
 import type { Target } from './remote-line.ts';
 import { type RemoteEvent, RemoteLink } from './remote-link.ts';
 import type { RemoteState } from './remote-state.ts';
 import type { TokenSource } from './remote-token.ts';
+import { Schedules } from './schedule.ts';
 
 export interface RemoteOptions {
   readonly pool: PoolOptions;
@@ -36,9 +37,9 @@ export interface RemoteOptions {
   readonly keepAliveSeconds: number;
   readonly state: RemoteState;
   readonly storage: KeeperStorage;
-  /** What an earlier process kept, and the largest number that it gave out. */
-  readonly commands: readonly StoredCommand[];
-  readonly lastMessage: MessageNumber;
+  readonly found: Found;
+  /** Whether this process runs the schedules of its handlers: of several, one should. */
+  readonly schedules: boolean;
   now(): Millis;
   report(event: PluginEvent | RemoteEvent): void;
 }
@@ -59,6 +60,7 @@ export class Remote implements PoolHost {
   #topics: readonly TopicFilter[] = [];
   /** Those of them that are subscribed to, in order: what the others match is among them. */
   #filters: readonly TopicFilter[] = [];
+  #schedules: Schedules | undefined = undefined;
   #restored = false;
   #stopping = false;
   #flushing = false;
@@ -93,7 +95,7 @@ export class Remote implements PoolHost {
       },
     );
     this.#commands = new RemoteCommands(this.#client, state.session);
-    this.#keeper = new RemoteKeeper(options.storage, options.lastMessage);
+    this.#keeper = new RemoteKeeper(options.storage, options.found);
     this.#link = new RemoteLink(options, this.#client, {
       lost: () => this.#commands.lost(),
       report: (event) => this.report(event),
@@ -107,11 +109,11 @@ export class Remote implements PoolHost {
    */
   async start(): Promise<void> {
     await this.pool.start();
-    for (const command of this.#options.commands) {
-      this.#keeper.adopt(command);
-      this.#commands.adopt(command.message);
-      this.pool.dispatch(command.content, command.message, command.state);
+    for (const { message, content, state } of this.#options.found.commands) {
+      this.#commands.adopt(message);
+      this.pool.dispatch(content, message, state);
     }
+    this.#startSchedules();
     this.#ticking = setInterval(() => this.#tick(), TICK_MS);
     await this.#link.start();
   }
@@ -124,6 +126,7 @@ export class Remote implements PoolHost {
   async stop(timeoutMs: number): Promise<boolean> {
     this.#stopping = true;
     const deadline = performance.now() + timeoutMs;
+    this.#schedules?.stop();
     await this.pool.stop(timeoutMs);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#whenSettled = resolve;
@@ -192,16 +195,41 @@ export class Remote implements PoolHost {
     this.#topics = topics;
     this.#filters = widest(topics);
     if (this.#client.open) this.#subscribe();
+    this.#schedules?.replace(this.pool.schedules);
   }
 
-  enqueue(content: Message, only: string | undefined): void {
+  enqueue(content: Message, only: string | undefined): MessageNumber {
     const { number, state } = this.#keeper.enqueue(content, only);
     this.#commands.adopt(number);
     this.pool.dispatch(content, number, state);
+    return number;
   }
 
   report(event: PluginEvent | RemoteEvent): void {
     this.#options.report(event);
+  }
+
+  #startSchedules(): void {
+    const { schedules } = this.pool;
+    if (!this.#options.schedules) {
+      const handlers = schedules.map(({ handler }) => handler);
+      if (handlers.length > 0) this.report({ kind: 'schedules-off', handlers });
+      return;
+    }
+    const keeper = this.#keeper;
+    const known = (handler: string) => keeper.scheduleOf(handler);
+    this.#schedules = new Schedules({
+      known,
+      begin: (handler, table, throughMs) =>
+        keeper.schedule({ handler, table, throughMs, message: known(handler)?.message ?? 0 }),
+      end: (handler) => keeper.unschedule(handler),
+      busy: (handler) => keeper.has(known(handler)?.message ?? 0) || this.pool.isBusy(handler),
+      tick: (handler, table, throughMs, command) => {
+        const message = this.enqueue(command, handler);
+        keeper.schedule({ handler, table, throughMs, message });
+      },
+    });
+    this.#schedules.replace(schedules);
   }
 
   #connected(sessionPresent: boolean): void {

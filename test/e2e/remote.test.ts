@@ -362,3 +362,26 @@ export default defineHandler({ topic: 'fail', reply: 'done', run: ({ input }) =>
   await received.has('u_done a');
   await client.endAsync();
 });
+
+test('schedules run where they are asked for, and hooks in the broker alone: both are said', async () => {
+  using folder = folderOf({
+    'clock.ts': `import { defineHandler } from 'bellhop';
+export default [
+  defineHandler({ schedule: '* * * * * *', run: ({ log }) => log.info('tick') }),
+  defineHandler({ on: 'connect', run: ({ log }) => log.info('hook') }),
+];
+`,
+  });
+  await using broker = await Broker.start(folder);
+  await using idle = await Handlers.start(folder, broker, [...remote, '--store-dir', 'one']);
+  const said = idle.lines.map((line) => JSON.parse(line) as { level: string; message: string });
+  expect(said.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([
+    'hooks run in the broker alone: these handlers stay idle here',
+    'schedules run with --schedules alone: these handlers stay idle here',
+  ]);
+  const args = [...remote, '--store-dir', 'two', '--schedules'];
+  await using clock = await Handlers.start(folder, broker, args);
+  const first = await clock.line((line) => line.includes('"tick"'));
+  await clock.line((line) => line.includes('"tick"'), clock.lines.indexOf(first) + 1);
+  expect(idle.lines.some((line) => line.includes('"tick"'))).toBe(false);
+});

@@ -1,22 +1,29 @@
 /**
  * The two stories that must always work (design section 2): over MQTTS, with the shipped example
- * handlers dropped into the plugins folder, and with clients that this project did not write.
+ * handlers dropped into the plugins folder or, the same files, run as a process of their own, and with clients that this project did not write.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { Broker, Folder, run } from './executable.ts';
 import { type Phone, type PhoneMaker, phoneMakers } from './phones.ts';
+import { Handlers } from './remote-process.ts';
 
 const shipped = join(import.meta.dir, '..', '..', 'plugins');
+
+/** Where the handlers run: in the broker, or as a process of their own. */
+type Place = 'plugins' | 'remote';
 
 /** A broker in a folder of its own, with the shipped handlers beside it. */
 class World implements AsyncDisposable {
   readonly folder = new Folder();
+  readonly #place: Place;
   #broker: Broker | undefined;
+  #handlers: Handlers | undefined;
 
-  constructor() {
-    cpSync(shipped, join(this.folder.path, 'plugins'), { recursive: true });
+  constructor(place: Place = 'plugins') {
+    this.#place = place;
+    cpSync(shipped, join(this.folder.path, place), { recursive: true });
   }
 
   get broker(): Broker {
@@ -26,6 +33,9 @@ class World implements AsyncDisposable {
 
   async start(): Promise<void> {
     this.#broker = await Broker.start(this.folder);
+    if (this.#place === 'plugins') return;
+    const args = ['--plugins-dir', this.#place];
+    this.#handlers = await Handlers.start(this.folder, this.#broker, args);
   }
 
   async stop(): Promise<void> {
@@ -41,17 +51,23 @@ class World implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handlers?.[Symbol.asyncDispose]();
     await this.#broker?.[Symbol.asyncDispose]();
     this.folder[Symbol.dispose]();
   }
 }
 
-describe.each([...phoneMakers])('$name', (maker) => {
+const worlds: readonly (PhoneMaker & { readonly place: Place; readonly where: string })[] = [
+  ...phoneMakers.map((maker) => ({ ...maker, place: 'plugins' as const, where: 'the broker' })),
+  ...phoneMakers.map((maker) => ({ ...maker, place: 'remote' as const, where: 'another process' })),
+];
+
+describe.each([...worlds])('$name, handlers in $where', (maker) => {
   let world: World;
   let phone1: Phone;
   let phone2: Phone;
   beforeAll(async () => {
-    world = new World();
+    world = new World(maker.place);
     await world.start();
     phone1 = await world.phone(maker, '68946');
     phone2 = await world.phone(maker, '23412');
