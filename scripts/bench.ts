@@ -2,7 +2,7 @@
  * Measures Bellhop beside the peers that are installed, and prints docs/performance.md, its charts and
  * docs/capacity.md:
  *
- *     bun run bench                       everything; hours, on a machine that does nothing else
+ *     bun run bench                       everything; an hour or two, on a machine that does nothing else
  *     bun run bench -- --quick            small amounts and one round: to see that it works
  *     bun run bench -- --only 'pairs-*'   what matches, the rest of results.json staying as it is
  *     bun run bench -- --render           the pages from results.json, without measuring

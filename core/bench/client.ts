@@ -132,10 +132,13 @@ export class Client {
     this.outgoing.append(encode({ type: 'pingreq' }, this.identity.version));
   }
 
+  /** Ends a stored session with its connection where the version can say so, which 3.1.1 cannot. */
   disconnect(): void {
-    const { version } = this.identity;
+    const { version, stored } = this.identity;
     const packet = { type: 'disconnect' as const, reasonCode: ReasonCode.Success };
-    this.outgoing.append(encode(packet, version));
+    this.outgoing.append(
+      encode(stored ? { ...packet, sessionExpiryInterval: 0 } : packet, version),
+    );
     this.state = 'closed';
   }
 

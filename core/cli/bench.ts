@@ -56,7 +56,10 @@ A broker on another machine is under attack by this: name one that is yours, and
     command: { value: 'topic', text: 'Topic Name of commands; bench_command if not given' },
     reply: { value: 'name', text: 'name of the user topic for replies; bench_reply if not given' },
     user: { value: 'template', text: 'user ids, %d being a number; bench-%d if not given' },
-    stored: { value: undefined, text: 'sessions of subscribers outlive their connections' },
+    stored: {
+      value: undefined,
+      text: 'sessions of subscribers are stored; with 3.1.1 they stay behind',
+    },
     duration: { value: 'time', text: 'how long to measure, such as 10s; 10s if not given' },
     'warm-up': { value: 'time', text: 'load before that; 2s if not given' },
     settle: { value: 'time', text: 'pause after connecting; 0s if not given' },

@@ -250,3 +250,16 @@ test('it cannot go on without one of its subscriptions', () => {
   bed.get({ type: 'suback', packetIdentifier: 1, reasonCodes: [ReasonCode.NotAuthorized] });
   expect(bed.client.failure).toBe('the broker refused a subscription: NotAuthorized');
 });
+
+test('a stored session ends with its load test, where the version can say so', () => {
+  for (const [version, interval] of [
+    [5, 0],
+    [4, undefined],
+  ] as const) {
+    const bed = new Bed(version, [], { stored: true });
+    expect(bed.sent()).toMatchObject([{ type: 'connect', cleanStart: false }]);
+    bed.connected().client.disconnect();
+    expect(bed.sent()).toMatchObject([{ type: 'disconnect', sessionExpiryInterval: interval }]);
+    expect(bed.client.state).toBe('closed');
+  }
+});
