@@ -11,6 +11,7 @@ import {
   connectReturnCode,
   ProtocolViolation,
   ReasonCode,
+  reasonForConnack,
   reasonName,
 } from '../mqtt/reason-code.ts';
 import { sessionKey } from '../session/session.ts';
@@ -251,7 +252,7 @@ export function refuse(
     connection.out.writePacket({
       type: 'connack',
       sessionPresent: false,
-      reasonCode,
+      reasonCode: reasonForConnack(reasonCode),
       reasonString: detail,
     });
   }

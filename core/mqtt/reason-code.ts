@@ -159,6 +159,12 @@ export function reasonForDisconnect(code: ReasonCode): ReasonCode {
   }
 }
 
+/** The Reason Code to put into CONNACK for one that only DISCONNECT may carry (section 2.4). */
+export function reasonForConnack(code: ReasonCode): ReasonCode {
+  if (code === ReasonCode.ServerShuttingDown) return ReasonCode.ServerUnavailable;
+  return isReasonCodeOf('connack', code) ? code : ReasonCode.UnspecifiedError;
+}
+
 /** The peer broke the standard. Thrown by the codec and the session; `broker/connection.ts` alone catches. */
 export class ProtocolViolation extends Error {
   readonly reasonCode: ReasonCode;

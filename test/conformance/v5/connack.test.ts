@@ -77,6 +77,20 @@ test.each([
   expectRefused(client, code);
 });
 
+test('[MQTT-3.2.2-8] a client whose token is being checked when the broker shuts down is told 0x88, and the others that come after it are told as well', () => {
+  const harness = new Harness();
+  const before = harness.connected('before');
+  const client = harness.client('c');
+  const after = harness.connected('after');
+  harness.holdVerdicts = true;
+  client.send(client.connectPacket());
+  harness.shutDown();
+  expect(client.next('connack').reasonCode).toBe(ReasonCode.ServerUnavailable);
+  for (const other of [before, after]) {
+    expect(other.next('disconnect').reasonCode).toBe(ReasonCode.ServerShuttingDown);
+  }
+});
+
 test('CONNACK names Receive Maximum, Maximum Packet Size and Topic Alias Maximum', () => {
   const limits = { receiveMaximum: 12, maximumPacketSize: 34_567, topicAliasMaximum: 8 };
   const client = new Harness({ limits }).client('c');

@@ -1,0 +1,298 @@
+/**
+ * Presence, simulated: devices come, go and take over, with stored sessions and without; plugins are done
+ * with events sooner or later, or never; the disk is slow, and the process dies at any step, after which
+ * the clock may be set back. What lies on disk of each client must alternate, with numbers that grow.
+ *
+ *     SIM_RUNS=100000 bun test test/sim/presence.test.ts    # more seeds
+ *     SIM_SEED=17 SIM_RUNS=1 bun test …                     # one of them
+ */
+import { expect, test } from 'bun:test';
+import { type Broker, createBroker } from '../../core/broker/broker.ts';
+import type { Change, MessageNumber } from '../../core/broker/changes.ts';
+import { defaultLimits } from '../../core/broker/limits.ts';
+import type { ConnectionId, Outbox } from '../../core/broker/outbox.ts';
+import { encode } from '../../core/mqtt/codec.ts';
+import type { Connect, Message } from '../../core/mqtt/packet.ts';
+import { ReasonCode } from '../../core/mqtt/reason-code.ts';
+import type { Presence } from '../../core/plugins/context.ts';
+import { FakeStorage } from '../store/fake-storage.ts';
+import { Ledger } from '../store/ledger.ts';
+import { Random } from './random.ts';
+
+const runs = Number(process.env.SIM_RUNS ?? 1_000);
+const firstSeed = Number(process.env.SIM_SEED ?? 1);
+const STEPS = 150;
+const clients = ['1/phone', '1/tablet', '2/phone'];
+
+function readEvent({ payload }: Message): Presence {
+  return JSON.parse(new TextDecoder().decode(payload));
+}
+
+function clientOf({ publisher }: Message): string {
+  return `${publisher.user}/${publisher.clientIdentifier}`;
+}
+
+/** A disk that remembers each presence event that ever came to it. */
+class Disk extends Ledger {
+  readonly log = new Map<string, Presence[]>(clients.map((client) => [client, []]));
+  count = 0;
+
+  override apply(change: Change): void {
+    super.apply(change);
+    if (change.kind !== 'command') return;
+    const content = this.messages.get(change.message) as Message;
+    this.log.get(clientOf(content))?.push(readEvent(content));
+    this.count++;
+  }
+}
+
+class PresenceSimulation {
+  readonly #random: Random;
+  readonly #disk = new Disk();
+  readonly #diskFails: boolean;
+  #storage: FakeStorage;
+  #broker: Broker;
+  #now = 1_700_000_000_000;
+  #connections = 0;
+  /** Who a connection claims to be, until it is over. */
+  readonly #open = new Map<ConnectionId, string>();
+  #verdicts: ConnectionId[] = [];
+  #waiting: MessageNumber[] = [];
+  /** The last number of each client that a plugin was told by this process. */
+  #told = new Map<string, number>();
+  /** Whether what a start finds is being handed over again. */
+  #restoring = false;
+  crashes = 0;
+  takeovers = 0;
+  readonly failures: string[] = [];
+
+  constructor(seed: number) {
+    this.#random = new Random(seed);
+    this.#diskFails = seed % 4 === 0;
+    [this.#broker, this.#storage] = this.#boot();
+  }
+
+  get events(): number {
+    return this.#disk.count;
+  }
+
+  #boot(): [Broker, FakeStorage] {
+    const storage = new FakeStorage(
+      {
+        stored: (count) => this.#broker.stored(count, this.#now),
+        fetched: (found) => this.#broker.fetched(found, this.#now),
+        status: (status) => {
+          const reasonCode = ReasonCode.QuotaExceeded;
+          const failure = status.ok ? undefined : { reasonCode, detail: status.reason };
+          this.#broker.storage(failure, this.#now);
+        },
+        fault: (detail) => this.failures.push(detail),
+      },
+      this.#disk,
+    );
+    const broker = createBroker({
+      outbox: this.#outbox(storage),
+      limits: { ...defaultLimits, sysIntervalSeconds: 0 },
+      policy: { commands: [], roles: {}, separator: '_' },
+      assignClientIdentifier: () => 'assigned',
+      version: '0',
+      startedAt: this.#now,
+      durable: true,
+    });
+    this.#waiting = [];
+    this.#told = new Map();
+    broker.handles([], ['connect', 'disconnect'], this.#now);
+    // In pieces, as the file gives it: commands, and then who was connected.
+    const found = storage.snapshot();
+    this.#restoring = true;
+    broker.restore({ ...found, present: [] }, this.#now);
+    this.#restoring = false;
+    const empty = { sessions: [], retained: [], wills: [], commands: [], schedules: [] };
+    broker.restore({ ...found, ...empty }, this.#now);
+    storage.post();
+    return [broker, storage];
+  }
+
+  #outbox(storage: FakeStorage): Outbox {
+    return {
+      send: () => {},
+      share: () => {},
+      close: (connection) => void this.#open.delete(connection),
+      pause: () => {},
+      resume: () => {},
+      verify: (connection) => this.#verdicts.push(connection),
+      handle: (command, number) => this.#handle(command, number),
+      keep: (change) => storage.keep(change),
+      fetch: (...wanted) => storage.fetch(...wanted),
+      forward: () => {},
+      report: (event) => {
+        if (event.kind === 'fault') this.failures.push(String(event.error.stack));
+      },
+    };
+  }
+
+  #handle(command: Message, number: MessageNumber): void {
+    if (number !== 0) this.#waiting.push(number);
+    if (this.#restoring) return;
+    const client = clientOf(command);
+    const event = readEvent(command);
+    if (event.number <= (this.#told.get(client) ?? 0)) {
+      this.failures.push(`${client}: ${event.number} after ${this.#told.get(client)}`);
+    }
+    this.#told.set(client, event.number);
+  }
+
+  #connect(): void {
+    const who = this.#random.pick(clients);
+    const connection = ++this.#connections;
+    this.#open.set(connection, who);
+    this.#broker.opened(connection, { transport: 'mqtt', address: '127.0.0.1' }, this.#now);
+    const cleanStart = this.#random.chance(0.5);
+    const sessionExpiryInterval = this.#random.chance(0.5) ? 0 : 1_000;
+    const [, clientIdentifier = ''] = who.split('/');
+    const packet = connectPacket(clientIdentifier, cleanStart, sessionExpiryInterval);
+    this.#broker.received(connection, encode(packet, 5), this.#now);
+  }
+
+  #verdict(): void {
+    const connection = this.#verdicts.shift();
+    if (connection === undefined) return;
+    const [user = ''] = this.#open.get(connection)?.split('/') ?? [];
+    if (user === '') return;
+    const expiresAtMs = this.#now + (this.#random.chance(0.2) ? 100 : 1_000_000_000);
+    const identity = { user, role: 'device', expiresAtMs, grants: undefined } as const;
+    const before = this.#broker.counters.takeovers;
+    this.#broker.verified({ kind: 'accept', connection, identity }, this.#now);
+    this.takeovers += this.#broker.counters.takeovers - before;
+  }
+
+  #step(): void {
+    const random = this.#random;
+    this.#now += random.below(30);
+    const open = [...this.#open.keys()];
+    switch (
+      random.weighted({
+        ...{ connect: 20, verdict: 20, lose: 8, disconnect: 8, pass: 5, done: 15, disk: 25 },
+        ...{ fail: 1, crash: 3 },
+      })
+    ) {
+      case 'connect':
+        return this.#connect();
+      case 'verdict':
+        return this.#verdict();
+      case 'lose': {
+        if (open.length === 0) return;
+        const connection = random.pick(open);
+        this.#open.delete(connection);
+        return this.#broker.lost(connection, this.#now);
+      }
+      case 'disconnect':
+        if (open.length === 0) return;
+        return this.#broker.received(random.pick(open), new Uint8Array([0xe0, 0]), this.#now);
+      case 'pass':
+        return this.#broker.passed(this.#now);
+      case 'done': {
+        const number = this.#waiting.shift();
+        if (number !== undefined) this.#broker.handled(number, undefined, this.#now);
+        return;
+      }
+      case 'disk':
+        if (random.chance(0.3)) this.#storage.heal();
+        return void this.#storage.step();
+      case 'fail':
+        if (this.#diskFails) this.#storage.fail();
+        return;
+      case 'crash':
+        return this.#crash();
+    }
+  }
+
+  #crash(): void {
+    this.crashes++;
+    this.#storage.crash(this.#random.chance(0.5));
+    this.#open.clear();
+    this.#verdicts = [];
+    if (this.#random.chance(0.3)) this.#now -= this.#random.below(100_000);
+    [this.#broker, this.#storage] = this.#boot();
+  }
+
+  run(): string[] {
+    for (let step = 0; step < STEPS && this.failures.length === 0; step++) {
+      this.#step();
+      this.#storage.post();
+    }
+    this.#broker.shutDown(this.#now);
+    this.#storage.post();
+    this.#storage.heal();
+    while (this.#storage.step()) this.#storage.post();
+    for (const [client, log] of this.#disk.log) this.#check(client, log);
+    if (this.#disk.present.size > 0) this.failures.push('somebody is present after the end');
+    return this.failures;
+  }
+
+  #check(client: string, log: readonly Presence[]): void {
+    const shown = JSON.stringify(
+      log.map(({ event, number, takeover }) => [event, number, takeover]),
+    );
+    for (const [index, { event, number, takeover }] of log.entries()) {
+      const before = log[index - 1];
+      if (before !== undefined && number <= before.number) {
+        this.failures.push(`${client}: numbers do not grow: ${shown}`);
+      }
+      // While the disk fails, events pass it by.
+      if (this.#diskFails) continue;
+      if (event !== (index % 2 === 0 ? 'connect' : 'disconnect')) {
+        this.failures.push(`${client}: they do not alternate: ${shown}`);
+      }
+      if (event === 'connect' && takeover !== (before?.takeover ?? false)) {
+        this.failures.push(`${client}: half a takeover: ${shown}`);
+      }
+    }
+    if (!this.#diskFails && log.length % 2 === 1) this.failures.push(`${client}: no end: ${shown}`);
+  }
+}
+
+function connectPacket(
+  clientIdentifier: string,
+  cleanStart: boolean,
+  sessionExpiryInterval: number,
+): Connect {
+  return {
+    type: 'connect',
+    protocolVersion: 5,
+    cleanStart,
+    keepAliveSeconds: 0,
+    clientIdentifier,
+    userName: 'JWT',
+    password: new Uint8Array([1]),
+    will: undefined,
+    sessionExpiryInterval,
+    receiveMaximum: 65_535,
+    maximumPacketSize: undefined,
+    topicAliasMaximum: 0,
+    requestResponseInformation: false,
+    requestProblemInformation: true,
+    authenticationMethod: undefined,
+    authenticationData: undefined,
+    userProperties: undefined,
+  };
+}
+
+test('presence of a client alternates and its numbers grow, whatever happens', () => {
+  let crashes = 0;
+  let events = 0;
+  let takeovers = 0;
+  for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
+    const simulation = new PresenceSimulation(seed);
+    expect([seed, simulation.run()]).toEqual([seed, []]);
+    crashes += simulation.crashes;
+    events += simulation.events;
+    takeovers += simulation.takeovers;
+  }
+  console.log(
+    `simulated seeds ${firstSeed} to ${firstSeed + runs - 1}: ${crashes} crashes, ${takeovers} takeovers, ${events} events on disk`,
+  );
+  expect(crashes).toBeGreaterThan(runs);
+  expect(takeovers).toBeGreaterThan(runs);
+  expect(events).toBeGreaterThan(runs * 10);
+}, 600_000);
