@@ -6,12 +6,13 @@
 import { Catalogue } from './catalogue.ts';
 import { Copies } from './copies.ts';
 import type { PluginEvent } from './events.ts';
-import type { Load, Loaded, LogLine, Outcomes, Stray } from './exchange.ts';
-import { type Fault, fault, shownPath } from './fault.ts';
+import type { Load, LogLine, Outcomes, Stray } from './exchange.ts';
+import { type Fault, fault } from './fault.ts';
 import { describeSwap, Lineup } from './lineup.ts';
 import { LiveFolder } from './live.ts';
 import type { PluginFile } from './loader.ts';
-import { type LoadOutcome, PoolWorker } from './pool-worker.ts';
+import { faultsOf, type Mustered, muster, type Raised } from './muster.ts';
+import { PoolWorker } from './pool-worker.ts';
 import type { Version } from './version.ts';
 
 /** What a run that has used up its time has for giving up by itself before its worker is ended. */
@@ -254,45 +255,25 @@ export class Crew {
     }
   }
 
-  /** Finds out what of a version loads, and swaps to that. A newer one that waits is brought instead of a second try. */
+  /** Swaps to what of a version loads. A newer one that waits is brought instead of a second try. */
   async #bring(version: Version): Promise<void> {
-    const lineup = new Lineup(version, this.#files);
-    for (const file of lineup.emptied([...this.#catalogue.handlers.values()])) {
-      const detail = 'the file is empty; remove it to remove its handlers';
-      this.#refuse(file, fault('load', detail, shownPath(file.path, file.root)), true);
-      lineup.refuse(file);
-    }
-    for (;;) {
-      const files = lineup.files;
-      if (files.length === 0) return this.#adopt(version, files, undefined);
-      const { worker, outcome } = await this.#raise(files, version.source);
-      const faults = this.#stopped ? [] : faultsOf(outcome);
-      const verdicts = faults.map(([file, why]) => {
-        const verdict = lineup.refuse(file);
-        if (verdict === 'hopeless') this.#keep(why);
-        else this.#refuse(file, why, verdict === 'kept');
-        return verdict;
-      });
-      const { kind } = outcome;
-      if (kind === 'loaded' && !this.#stopped && verdicts.every((each) => each === 'dropped')) {
-        return this.#adopt(version, lineup.files, { worker, loaded: outcome });
-      }
-      this.#end(worker);
-      if (this.#stopped) return;
-      if (kind === 'lost' && outcome.file === undefined) {
-        throw new Error(`a worker for handlers cannot be started: ${outcome.detail}`);
-      }
-      if (this.#incoming !== undefined || verdicts.includes('hopeless')) return;
-    }
+    const mustered = await muster({
+      lineup: new Lineup(version, this.#files),
+      handlers: [...this.#catalogue.handlers.values()],
+      raise: (files) => this.#raise(files, version.source),
+      end: (worker) => this.#end(worker),
+      refuse: (file, why, kept) => this.#refuse(file, why, kept),
+      giveUp: (why) => this.#keep(why),
+      isPassed: () => this.#incoming !== undefined || this.#stopped,
+    });
+    if (mustered === undefined) return;
+    if (this.#stopped) mustered.first?.worker.end();
+    else this.#adopt(version, mustered);
   }
 
   /** From here on, this is what serves. */
-  #adopt(
-    version: Version,
-    files: readonly PluginFile[],
-    raised: { readonly worker: PoolWorker; readonly loaded: Loaded } | undefined,
-  ): void {
-    const handlers = raised?.loaded.handlers ?? [];
+  #adopt(version: Version, { files, first }: Mustered): void {
+    const handlers = first?.loaded.handlers ?? [];
     const before = this.#serving;
     const events = describeSwap(
       before && { version: before, handlers: [...this.#catalogue.handlers.values()] },
@@ -310,9 +291,9 @@ export class Crew {
     this.#catalogue = new Catalogue(handlers, this.#catalogue.without(handlers));
     this.#listener.swapped(this.#catalogue);
     for (const event of events) this.#listener.report(event);
-    if (raised !== undefined && handlers.length === 0) this.#end(raised.worker);
-    else if (raised !== undefined) {
-      this.#admit(raised.worker);
+    if (first !== undefined && handlers.length === 0) this.#end(first.worker);
+    else if (first !== undefined) {
+      this.#admit(first.worker);
       for (let count = 1; count < this.#options.workers; count++) void this.#add(this.#generation);
     }
     this.#letGo();
@@ -336,10 +317,7 @@ export class Crew {
     this.#listener.swapped(this.#catalogue);
   }
 
-  async #raise(
-    files: readonly PluginFile[],
-    source: string,
-  ): Promise<{ worker: PoolWorker; outcome: LoadOutcome }> {
+  async #raise(files: readonly PluginFile[], source: string): Promise<Raised> {
     const { folder, copies, watched, workers, memoryBytes, loadTimeoutMs, ...load } = this.#options;
     const worker = new PoolWorker(
       { ...load, files, source, worker: ++this.#count },
@@ -382,11 +360,4 @@ export class Crew {
   #keep(why: Fault): void {
     this.#listener.report({ kind: 'plugins-kept', fault: why });
   }
-}
-
-/** The files that did not load. */
-function faultsOf(outcome: LoadOutcome): Loaded['faults'] {
-  if (outcome.kind === 'loaded') return outcome.faults;
-  const { file, detail } = outcome;
-  return file === undefined ? [] : [[file, fault('load', detail, shownPath(file.path, file.root))]];
 }
