@@ -220,6 +220,19 @@ test('it is stored, and the acknowledgement waits for that', () => {
   expect(undelivered(crash(harness, 'undelivered'))).toEqual(['1_news: x']);
 });
 
+test('nor does it leave earlier where somebody else has taken the message by then', () => {
+  const harness = watched();
+  const ears = stay(harness, { user: 'staff', role: 'handler', client: 'ears' });
+  ears.subscribe('1_news');
+  const admin = join(harness, { user: 'boss', role: 'admin', client: 'a' });
+  harness.holdStorage = true;
+  admin.send({ ...publishing('1_news'), qos: 1, packetIdentifier: 7 });
+  ears.receive();
+  expect(admin.packets()).toEqual([]);
+  harness.store();
+  expect(admin.next('puback')).toMatchObject({ packetIdentifier: 7 });
+});
+
 test('while the disk fails it is handed over and not kept', () => {
   const harness = watched();
   const failure = { reasonCode: ReasonCode.QuotaExceeded, detail: 'the disk is full' };
