@@ -36,7 +36,7 @@ path has one of them in it. Tests import \`bellhop/test\`, and need no broker.`,
     // A terminal sends them to the tests as well, and those end first.
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.on(signal, () => child.kill(signal));
-    return child.exited;
+    return await child.exited;
   },
 };
 
