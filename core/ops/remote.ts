@@ -57,7 +57,7 @@ export async function openRemote(
         found: kept.found,
         pool: {
           folder: config.pluginsDir,
-          copies: join(folder, 'plugins'),
+          copies: join(folder, 'plugin-versions'),
           watched: config.watchPlugins,
           storePath: join(folder, 'store.sqlite'),
           separator: config.userTopicSeparator,
