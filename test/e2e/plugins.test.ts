@@ -59,7 +59,7 @@ export default defineHandler({
   await client.publishAsync('count', '{"n":"x"}', { qos: 1 });
   const line = await broker.line((each) => each.includes('handler failed'));
   expect(JSON.parse(line)).toMatchObject({
-    ...{ plugin: 'count', reason: 'input', at: 'count.ts', topic: 'count', user: 'u' },
+    ...{ handler: 'count', reason: 'input', at: 'count.ts', topic: 'count', user: 'u' },
     detail: 'n: Invalid type: Expected number but received "x"',
   });
   await client.endAsync();

@@ -68,7 +68,7 @@ describe('runs that await something', () => {
     const files = { 'a.ts': handlerFile('a', body, 'concurrency: 3,') };
     const bench = await opened(files, { workers: 2 });
     await bench.run(...[...Array(40).keys()].map((index) => command('a', '', by(`u${index}`))));
-    const runs = bench.ofKind('handler-log').map(({ fields }) => fields as Run);
+    const runs = bench.ofKind('handler-log').map(({ fields }) => fields as unknown as Run);
     interface Run {
       readonly from: number;
       readonly to: number;
