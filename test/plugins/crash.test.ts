@@ -2,7 +2,6 @@
 import { Database } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { readMarks } from '../../core/plugins/mark.ts';
 import { runs, seed } from '../seed.ts';
 import { folderOf, plainHandlerFile, removeFolders } from './folder.ts';
 
@@ -39,7 +38,7 @@ test('each command takes effect once and is reported once, wherever its process 
   const done: number[] = [];
   const reported: number[] = [];
   const chance = chanceFrom(seed);
-  const cycles = runs(8);
+  const cycles = runs(5);
   const count = 60 * cycles;
   for (let cycle = 0; cycle <= cycles; cycle++) {
     const last = cycle === cycles;
@@ -74,6 +73,5 @@ test('each command takes effect once and is reported once, wherever its process 
     { name: 'b', amount: count },
   ]);
   // Those of the last process may be there still; all others were found and forgotten.
-  expect(readMarks(database).length).toBeLessThanOrEqual(count);
   database.close();
 }, 120_000);
