@@ -222,7 +222,7 @@ test('it is stored, and the acknowledgement waits for that', () => {
 
 test('nor does it leave earlier where somebody else has taken the message by then', () => {
   const harness = watched();
-  const ears = stay(harness, { user: 'staff', role: 'handler', client: 'ears' });
+  const ears = stay(harness, { user: 'staff', role: 'admin', client: 'ears' });
   ears.subscribe('1_news');
   const admin = join(harness, { user: 'boss', role: 'admin', client: 'a' });
   harness.holdStorage = true;
