@@ -100,7 +100,7 @@ function first(
         each.stage === 'waiting' &&
         sees(each, each.terms, packet, connection) &&
         lasts(each, packet, connection, model) &&
-        propertyProblem(connection, packet, each) === undefined,
+        propertyProblem(model, connection, packet, each) === undefined,
     ) ?? claim(model, connection, session, packet);
   if (delivery === undefined) throw new Failure(unexpected(model, session, packet));
   const { message } = delivery;
@@ -239,12 +239,13 @@ function problemWith(
   delivery: Delivery,
 ): string | undefined {
   const twins = delivery.message.payload === '' ? twinsOf(model, delivery) : [delivery];
-  const problems = twins.map((each) => propertyProblem(connection, packet, each));
+  const problems = twins.map((each) => propertyProblem(model, connection, packet, each));
   return problems.includes(undefined) ? undefined : problems[0];
 }
 
 /** Passed on unaltered, but for the names that are the broker's own to give. [MQTT-3.3.2-17] [MQTT-3.3.2-18] */
 function propertyProblem(
+  { durable }: Model,
   connection: ModelConnection,
   packet: Publish,
   delivery: Delivery,
@@ -266,8 +267,16 @@ function propertyProblem(
           ['bellhop-client', publisher.clientIdentifier],
         ]
       : [];
-  if (JSON.stringify(given.filter(isStamp)) !== JSON.stringify(truth)) {
-    return `who said it, ${JSON.stringify(given.filter(isStamp))}, to a ${connection.identity?.role}`;
+  const [number, ...numbers] = given.filter(([name]) => name === 'bellhop-message');
+  const stamps = given.filter((each) => isStamp(each) && each[0] !== 'bellhop-message');
+  if (JSON.stringify(stamps) !== JSON.stringify(truth)) {
+    return `who said it, ${JSON.stringify(stamps)}, to a ${connection.identity?.role}`;
+  }
+  // A handler may be told the number of what is stored; which one that is, is the broker's affair.
+  const mayBeNumbered = connection.identity?.role === 'handler' && packet.qos > 0 && durable;
+  const numbered = number !== undefined && /^[1-9]\d*$/.test(number[1]);
+  if (number !== undefined && !(mayBeNumbered && numbered && numbers.length === 0)) {
+    return `it is numbered ${number[1]}`;
   }
   if (packet.properties?.contentType !== properties?.contentType) {
     return `Content Type ${packet.properties?.contentType}`;
@@ -304,7 +313,9 @@ function unexpected(model: Model, session: ModelSession, packet: Publish): strin
     if (link === undefined || each.stage !== 'waiting' || !sees(each, each.terms, packet, link))
       continue;
     const lasting = lasts(each, packet, link, model);
-    const problem = lasting ? propertyProblem(link, packet, each) : 'it has expired, or is said to';
+    const problem = lasting
+      ? propertyProblem(model, link, packet, each)
+      : 'it has expired, or is said to';
     return `${show(packet)} to ${session.key}: ${problem}: ${each}`;
   }
   const why =
