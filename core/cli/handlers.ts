@@ -33,7 +33,7 @@ export const handlers: Command = {
   usage: '[options] [settings]',
   about: `Runs the handlers of the plugins folder against a broker, over MQTT 5. As many such processes as
 you like share the commands. What their handlers store is in a folder of each process; see
-docs/remote-handlers.md for what is promised. SIGTERM finishes what is under way; a second one ends
+docs/handlers.md for what is promised. SIGTERM finishes what is under way; a second one ends
 it at once. Settings such as --plugins-dir and --handler-workers count as well.`,
   options: {
     broker: {

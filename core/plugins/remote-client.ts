@@ -20,7 +20,9 @@ import { LAST_SEND_IDENTIFIER, Sends } from './remote-sends.ts';
 const TOKEN_TOPIC = '$token';
 /** The largest packet of the standard: the broker has its own limit. */
 const MAXIMUM_PACKET = 256 * 1024 * 1024;
-/** Filters of one SUBSCRIBE. */
+/** How long the broker may take to answer CONNECT. */
+const CONNACK_MS = 20_000;
+/** Filters of one UNSUBSCRIBE. */
 const FILTERS_PER_PACKET = 64;
 /** Packet Identifiers of SUBSCRIBE, UNSUBSCRIBE and new tokens go round from here on. */
 const FIRST_OWN_IDENTIFIER = LAST_SEND_IDENTIFIER + 1;
@@ -242,6 +244,7 @@ export class RemoteClient {
   /** Time has passed. False where nothing has come for too long: the connection is dead. */
   passed(now: number): boolean {
     this.#now = now;
+    if (this.#phase === 'connecting') return now - this.#heardAtMs <= CONNACK_MS;
     if (!this.open) return true;
     this.flush(now);
     if (this.#keepAliveMs === 0) return true;
