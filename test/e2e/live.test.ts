@@ -1,5 +1,5 @@
 /** The plugins folder changes under a phone that goes on publishing: everything is answered once, and nobody is disconnected. */
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import {
   closeSync,
   existsSync,
@@ -14,6 +14,8 @@ import {
 import { dirname, join } from 'node:path';
 import mqtt, { type MqttClient } from 'mqtt';
 import { Broker, Folder, run } from './executable.ts';
+
+setDefaultTimeout(60_000);
 
 async function connect(broker: Broker, user: string): Promise<MqttClient> {
   const { out } = await run(broker.folder, ['token', '--sub', user]);
