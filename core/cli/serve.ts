@@ -80,7 +80,7 @@ async function serveUntilSignalled(
 
   if (service.hasOwnSecret) {
     const out = isPretty(config.logFormat) ? process.stdout : process.stderr;
-    out.write(firstSteps(configuration));
+    out.write(firstSteps(configuration, service.declares));
   }
   log.info('serving', { version: programVersion() });
   notifier?.send('READY=1');

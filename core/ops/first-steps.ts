@@ -4,21 +4,54 @@ import { certificatePath } from './data-folder.ts';
 import { flagName, type SettingKey } from './settings.ts';
 import { isExecutable } from './version.ts';
 
-export function firstSteps(configuration: Configuration): string {
+/** What is tried: one user waits for a message, another one or the same publishes a command. */
+interface Trial {
+  readonly command: string;
+  readonly about: string;
+  readonly waits: readonly [user: string, name: string];
+  readonly publishes: readonly [user: string, message: string];
+}
+
+const contacts: Trial = {
+  command: 'request_contact',
+  about: 'as phone 2, wait for contact requests; and in a second terminal, as phone 1, make one',
+  waits: ['23412', 'contact_requested'],
+  publishes: ['68946', '{"to":"23412"}'],
+};
+
+/** The example of `bellhop init`. */
+const hello: Trial = {
+  command: 'hello',
+  about: 'as a phone, wait to be greeted; and in a second terminal, say hello',
+  waits: ['68946', 'greeting'],
+  publishes: ['68946', '{}'],
+};
+
+/** `declares` tells whether somebody handles a command. */
+export function firstSteps(
+  configuration: Configuration,
+  declares: (command: string) => boolean,
+): string {
   const { config } = configuration;
   const token = (user: string) => `${program()} token --sub ${user}${flags(configuration)}`;
   const tls = config.mqttsPort > 0;
   const trust = tls ? ` --cafile ${quoted(certificatePath(config.dataDir))}` : '';
   const where = `-h localhost -p ${tls ? config.mqttsPort : config.mqttPort}${trust}`;
   const client = (name: string, user: string) => `${name} ${where} -u JWT -P "$(${token(user)})"`;
+  const { command, about, waits, publishes } = declares(hello.command) ? hello : contacts;
+  const [waiter, name] = waits;
+  const [publisher, message] = publishes;
+  const missing = declares(command)
+    ? ''
+    : `\nNo handler carries out such commands yet: \`${program()} init\` writes a first one.\n`;
   return `
 Nothing is configured, so tokens are signed with a secret of our own in ${config.dataDir}. To try it, mint a
-token; as phone 2, wait for contact requests; and in a second terminal, as phone 1, make one:
+token; ${about}:
 
-  ${token('23412')}
-  ${client('mosquitto_sub', '23412')} -t 23412_contact_requested
-  ${client('mosquitto_pub', '68946')} -q 1 -t request_contact -m '{"to":"23412"}'
-
+  ${token(waiter)}
+  ${client('mosquitto_sub', waiter)} -t ${waiter}_${name}
+  ${client('mosquitto_pub', publisher)} -q 1 -t ${command} -m '${message}'
+${missing}
 `;
 }
 

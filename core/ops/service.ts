@@ -3,6 +3,7 @@
  * certificates, broker and turn, plugins, listeners. Listeners come last, so that nobody is let in
  * before all stands; what cannot open throws a `StartError`, and what is open by then is closed.
  */
+
 import { randomUUID } from 'node:crypto';
 import { issuerWarnings } from '../auth/issuers.ts';
 import type { KeyEvent } from '../auth/jwks.ts';
@@ -11,6 +12,7 @@ import type { Policy } from '../auth/rights.ts';
 import { createVerifier, type Verifier } from '../auth/token.ts';
 import { createBroker } from '../broker/broker.ts';
 import { createLocalBus } from '../cluster/bus.ts';
+import type { TopicName } from '../mqtt/topic.ts';
 import { Turn, type TurnOptions } from '../net/turn.ts';
 import type { Pool } from '../plugins/pool.ts';
 import { lockFolder } from '../store/data-folder.ts';
@@ -33,6 +35,8 @@ import { openWebApp } from './web-app.ts';
 export interface Service {
   /** Whether tokens are checked against a secret that was made here: nobody has configured where they come from. */
   readonly hasOwnSecret: boolean;
+  /** Whether a handler carries out this command. */
+  readonly declares: (command: string) => boolean;
   /** Reads certificates anew, and the plugins folder. Never rejects: where that fails, those in use stay. */
   reload(): Promise<void>;
   /** Accepts no more, ends every connection in good order; tells whether all were gone in time. */
@@ -98,6 +102,7 @@ export async function openService(
   void verifier.prefetch(Date.now());
   return {
     hasOwnSecret: ownSecret !== undefined,
+    declares: (command) => turn.broker.declares(command as TopicName),
     reload: () => {
       handlers.reload();
       return listeners.reload();
