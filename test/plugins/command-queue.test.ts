@@ -135,6 +135,38 @@ describe('concurrency', () => {
   });
 });
 
+/** Whether the second waits for whoever has the first. */
+function share(...topics: readonly [topic: string, user: string][]): boolean {
+  const queue = new CommandQueue(10, 1_000_000);
+  const handler = handlerState('h');
+  handler.pace.durationMs = 1_000;
+  for (const [topic, user] of topics) {
+    const publisher = { user, clientIdentifier: 'x', device: user !== '' };
+    const message = command(topic, '', { publisher });
+    queue.add(new Waiting(message, { number: 0, outstanding: 1 }, handler, '', '', 0, 0, 0));
+  }
+  expect(queue.take(new Hand())).toBeDefined();
+  return queue.take(new Hand()) === undefined;
+}
+
+describe('what the broker tells', () => {
+  test('of a user’s devices is in order, and apart from the user’s commands', () => {
+    expect(share(['$hook/connect', '1'], ['$hook/disconnect', '1'])).toBe(true);
+    expect(share(['$hook/connect', '1'], ['$hook/connect', '2'])).toBe(false);
+    expect(share(['ask', '1'], ['$hook/connect', '1'])).toBe(false);
+  });
+
+  test('of undelivered messages is in order for each topic, whoever published them', () => {
+    const news = '$hook/undelivered/1_news';
+    expect(share([news, ''], [news, 'staff'])).toBe(true);
+    expect(share([news, ''], ['$hook/undelivered/2_news', ''])).toBe(false);
+  });
+
+  test('of time has each schedule wait for itself alone', () => {
+    expect(share(['$hook/schedule/a', ''], ['$hook/schedule/b', ''])).toBe(false);
+  });
+});
+
 describe('what is to be tried again', () => {
   test('is overtaken, and comes first when it is due', () => {
     const queue = new CommandQueue(10, 1_000_000);
