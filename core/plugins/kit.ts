@@ -8,7 +8,8 @@
 import type { LogFields, SendOptions, Store } from './context.ts';
 import type { Handler } from './definition.ts';
 import { runForTest } from './test-run.ts';
-import { openTestStore } from './test-store.ts';
+import { afterAll } from './test-runner.ts';
+import { closeTestStores, openTestStore } from './test-store.ts';
 
 export type { Around, Describe, Expect, Matchers, Test } from './test-runner.ts';
 export {
@@ -118,3 +119,6 @@ export function testHandler(handler: Handler, given: Given = {}): Promise<TestRu
 export function testStore(options: { readonly folder?: string } = {}): TestStore {
   return openTestStore(options.folder);
 }
+
+// Of the file that imports this first, or of all files where it was preloaded.
+afterAll(closeTestStores);

@@ -11,6 +11,9 @@ import { newWriteLock, WriteLock } from './write-lock.ts';
 /** Nobody else is at the file. */
 const BUSY_TIMEOUT_MS = 1_000;
 
+/** Those whose files are there. */
+const open = new Set<FileStore>();
+
 export class FileStore implements TestStore {
   /** The plugins folder, as a real path. */
   readonly plugins: string;
@@ -27,12 +30,12 @@ export class FileStore implements TestStore {
   constructor(plugins: string) {
     this.plugins = realpathSync(plugins);
     this.#folder = mkdtempSync(join(tmpdir(), 'bellhop-store-'));
-    process.once('exit', () => this.close());
+    open.add(this);
     const path = join(this.#folder, 'store.sqlite');
-    const open = () => openDatabase(path, BUSY_TIMEOUT_MS);
-    migrate(open, this.plugins);
+    const openFile = () => openDatabase(path, BUSY_TIMEOUT_MS);
+    migrate(openFile, this.plugins);
     const lock = new WriteLock(newWriteLock(), 1, () => {});
-    this.handlers = new HandlerStore(open, lock, () => this.now ?? Date.now());
+    this.handlers = new HandlerStore(openFile, lock, () => this.now ?? Date.now());
   }
 
   /** One after the other: a run may hold the transaction while it awaits something. */
@@ -68,6 +71,7 @@ export class FileStore implements TestStore {
   }
 
   close(): void {
+    open.delete(this);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -93,4 +97,9 @@ export class FileStore implements TestStore {
 /** Throws where a migration fails. `folder` is the plugins folder; that of `bellhop test` if not given. */
 export function openTestStore(folder: string = process.env.PLUGINS_DIR ?? '.'): FileStore {
   return new FileStore(folder);
+}
+
+/** Removes all that are there. */
+export function closeTestStores(): void {
+  for (const store of open) store.close();
 }

@@ -1,14 +1,25 @@
 import { join } from 'node:path';
-import { expect, test, testHandler, testStore } from 'bellhop/test';
+import {
+  afterEach,
+  beforeEach,
+  expect,
+  type TestStore,
+  test,
+  testHandler,
+  testStore,
+} from 'bellhop/test';
 import acceptContact from './accept-contact.ts';
 import getContactList from './get-contact-list.ts';
 import requestContact from './request-contact.ts';
 
-/** A database with the schema of this folder, so that the tests run from anywhere. */
-const empty = () => testStore({ folder: join(import.meta.dir, '..') });
+/** An empty database with the schema of this folder, so that the tests run from anywhere. */
+let store: TestStore;
+beforeEach(() => {
+  store = testStore({ folder: join(import.meta.dir, '..') });
+});
+afterEach(() => store.close());
 
 test('a request, its approval, and both lists', async () => {
-  const store = empty();
   const asked = await testHandler(requestContact, { user: '1', input: { to: '2' }, store });
   expect(asked.sent).toMatchObject([
     { user: '2', name: 'contact_requested', payload: { from: '1' } },
@@ -24,7 +35,6 @@ test('a request, its approval, and both lists', async () => {
 });
 
 test('what was not asked cannot be accepted', async () => {
-  const store = empty();
   const { sent, logs } = await testHandler(acceptContact, {
     user: '2',
     input: { from: '1' },
@@ -36,13 +46,12 @@ test('what was not asked cannot be accepted', async () => {
 });
 
 test('who is a contact already is told so, and asked nothing', async () => {
-  const store = empty();
   store.run`insert into contact values ('1', '2'), ('2', '1')`;
   const { sent } = await testHandler(requestContact, { user: '1', input: { to: '2' }, store });
   expect(sent).toMatchObject([{ user: '1', name: 'contact_approved', payload: { by: '2' } }]);
 });
 
 test.each([undefined, null, {}, { to: 5 }, { to: '' }, '2'])('%p is no request', async (input) => {
-  const { error } = await testHandler(requestContact, { user: '1', input, store: empty() });
+  const { error } = await testHandler(requestContact, { user: '1', input, store });
   expect(error).toMatchObject({ kind: 'input', retry: false });
 });
