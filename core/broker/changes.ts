@@ -173,6 +173,12 @@ export type Change =
       readonly session: SessionNumber;
       readonly packetIdentifier: PacketIdentifier;
     }
+  /** QoS 1 commands of the client of late, in place of those kept before: as `RecentCommands` has them. */
+  | {
+      readonly kind: 'recent-commands';
+      readonly session: SessionNumber;
+      readonly marks: Uint32Array<ArrayBuffer>;
+    }
   /** PUBREL came: the identifier is free. */
   | {
       readonly kind: 'freed';
@@ -223,6 +229,8 @@ export interface StoredSession {
   readonly subscriptions: readonly StoredSubscription[];
   /** Packet Identifiers of QoS 2 messages that the client has not released. */
   readonly received: readonly PacketIdentifier[];
+  /** As `RecentCommands` has them. */
+  readonly recentCommands: readonly number[];
   /** Deliveries that wait or are in flight, and their bytes as `session/queue.ts` counts them. */
   readonly queuedMessages: number;
   readonly queuedBytes: number;

@@ -28,6 +28,8 @@ export interface Counters {
   publishBytesReceived: number;
   publishBytesSent: number;
   commandsHandled: number;
+  /** QoS 1 commands that came again over a new connection. */
+  commandsRepeated: number;
   /** Dead letters, and those among them that could not be kept. */
   deadLetters: number;
   deadLettersLost: number;
@@ -65,6 +67,7 @@ export function newCounters(): Counters {
     publishBytesReceived: 0,
     publishBytesSent: 0,
     commandsHandled: 0,
+    commandsRepeated: 0,
     deadLetters: 0,
     deadLettersLost: 0,
     sessionsExpired: 0,

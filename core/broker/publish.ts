@@ -5,10 +5,11 @@
  */
 
 import { TOKEN_TOPIC } from '../auth/rights.ts';
-import type { Acknowledgement } from '../mqtt/packet.ts';
+import type { Acknowledgement, PacketIdentifier } from '../mqtt/packet.ts';
 import type { PublishView } from '../mqtt/publish.ts';
 import { ProtocolViolation, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import { parseTopicName } from '../mqtt/topic.ts';
+import { fingerprint, RecentCommands } from '../session/recent-commands.ts';
 import { checkTopic, isUtf8 } from './bounds.ts';
 import type { Connection } from './connection.ts';
 import { count } from './counters.ts';
@@ -18,7 +19,7 @@ import { Publication, withoutStamps } from './publication.ts';
 import { acknowledge, acknowledgeAfter } from './receipts.ts';
 import { renewByPublish } from './renewal.ts';
 import { submit } from './route.ts';
-import type { State } from './state.ts';
+import type { ClientSession, State } from './state.ts';
 
 /** A PUBLISH came from a client. */
 export function publish(
@@ -85,6 +86,13 @@ export function publish(
     reach,
   );
   const { ledger } = state;
+  if (qos === 1 && packet.dup && session.recentCommands !== undefined) {
+    if (session.recentCommands.repeats(packetIdentifier, fingerprint(publication))) {
+      state.counters.commandsRepeated++;
+      const { Success } = ReasonCode;
+      return acknowledge(state, connection, 1, packetIdentifier, Success, undefined, ledger.kept);
+    }
+  }
   const before = ledger.kept;
   state.publisher = connection;
   const outcome = submit(state, publication, session, now);
@@ -98,6 +106,9 @@ export function publish(
     return refusePublish(state, connection, packet, reasonCode, detail, now);
   }
   if (qos === 0) return;
+  if (qos === 1 && session.number !== 0 && publication.number !== 0) {
+    noteCommand(state, session, packetIdentifier, publication);
+  }
   const exactlyOnce = qos === 2 && session.number !== 0;
   if (exactlyOnce) ledger.keep({ kind: 'received', session: session.number, packetIdentifier });
   // What it promises is kept by now; where receivers are done with it earlier, so is the promise.
@@ -113,6 +124,20 @@ export function publish(
     position,
     mayLeaveEarlier ? publication : undefined,
   );
+}
+
+/** A QoS 1 command for plugins is remembered, for the client may send it again after a crash. */
+function noteCommand(
+  state: State,
+  session: ClientSession,
+  packetIdentifier: PacketIdentifier,
+  publication: Publication,
+): void {
+  if (!state.handled.declares(publication.topic)) return;
+  session.recentCommands ??= new RecentCommands();
+  session.recentCommands.add(packetIdentifier, fingerprint(publication));
+  const marks = session.recentCommands.snapshot();
+  state.ledger.keep({ kind: 'recent-commands', session: session.number, marks });
 }
 
 const unknownFailure: StorageFailure = {

@@ -3,6 +3,7 @@
  * retained messages, Wills, commands that wait. What is queued stays on disk until its client is back.
  */
 
+import { RecentCommands } from '../session/recent-commands.ts';
 import { Session, Subscription, sessionKey } from '../session/session.ts';
 import type { Snapshot, StoredSession, StoredSubscription } from './changes.ts';
 import type { Connection } from './connection.ts';
@@ -52,6 +53,9 @@ function restoreSession(state: State, stored: StoredSession, now: Millis): void 
   const attached = stored.expiresAtMs === Number.POSITIVE_INFINITY;
   session.expiresAtMs = attached ? now + stored.expirySeconds * 1_000 : stored.expiresAtMs;
   session.inbound.restore(stored.received);
+  if (stored.recentCommands.length > 0) {
+    session.recentCommands = new RecentCommands(stored.recentCommands);
+  }
   session.queue.pushToDisk(stored.queuedMessages, stored.queuedBytes);
   state.counters.queuedMessages += stored.queuedMessages;
   state.counters.sessions++;

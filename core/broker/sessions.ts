@@ -122,6 +122,7 @@ export function detach(state: State, connection: Connection, now: Millis): void 
   if (session === undefined) return;
   session.link = undefined;
   session.inbound.detach();
+  session.recentCommands?.detach();
   session.outbound.detach();
   if (session.expirySeconds === 0) {
     startWill(state, connection, 0, now);

@@ -74,6 +74,11 @@ function writeBroker(page: MetricsPage, counters: Counters): void {
       counters.publishBytesSent,
     )
     .counter('bellhop_commands_total', 'Commands handed to plugins.', counters.commandsHandled)
+    .counter(
+      'bellhop_commands_repeated_total',
+      'QoS 1 commands that came again over a new connection, and were not carried out again.',
+      counters.commandsRepeated,
+    )
     .counter('bellhop_dead_letters_total', 'Commands that a handler gave up.', counters.deadLetters)
     .counter(
       'bellhop_dead_letters_lost_total',

@@ -2,6 +2,7 @@
  * QoS 1 and 2 as sender (section 4.3 and 4.4): Packet Identifiers, the in-flight window, and what is
  * sent again, in order, when the client comes back.
  */
+import assert from 'node:assert';
 import type { PacketIdentifier } from '../mqtt/packet.ts';
 
 /** A message in flight. */
@@ -27,6 +28,8 @@ export class Outbound<D> {
   /** In flight since an earlier connection and not sent again yet, in order. */
   #unsent: Inflight<D>[] = [];
   #lastIdentifier = 0;
+  /** Whether an identifier was given since the process began. */
+  #begun = false;
   #window = 0;
 
   /** Messages in flight. */
@@ -78,6 +81,7 @@ export class Outbound<D> {
     do identifier = identifier === MAXIMUM_IDENTIFIER ? 1 : identifier + 1;
     while (this.get(identifier) !== undefined);
     this.#lastIdentifier = identifier;
+    this.#begun = true;
     this.#put({ packetIdentifier: identifier, delivery, released: false });
     return identifier;
   }
@@ -86,8 +90,8 @@ export class Outbound<D> {
   restore(packetIdentifier: PacketIdentifier, delivery: D, released: boolean): void {
     const entry = { packetIdentifier, delivery, released };
     this.#put(entry);
-    // Those that come next go on behind it.
-    this.#lastIdentifier = packetIdentifier;
+    // After a restart those that come next go on behind it; else they do behind the last that was given.
+    if (!this.#begun) this.#lastIdentifier = packetIdentifier;
     this.#unsent.push(entry);
   }
 
@@ -134,6 +138,7 @@ export class Outbound<D> {
 
   #put(entry: Inflight<D>): void {
     this.#inflight ??= emptyPlaces(FIRST_PLACES);
+    assert(this.get(entry.packetIdentifier) === undefined, 'the Packet Identifier is in use');
     let places = this.#inflight;
     while (places[entry.packetIdentifier & (places.length - 1)] !== undefined) {
       const more = emptyPlaces<D>(places.length * 2);

@@ -10,6 +10,7 @@ import type { SharedGroup } from '../routing/shared-group.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
 import { Queue } from './queue.ts';
+import type { RecentCommands } from './recent-commands.ts';
 
 /** Session Expiry Interval that means "never" on the wire (section 3.1.2.11.2). */
 export const NEVER_EXPIRES = 0xffff_ffff;
@@ -74,6 +75,8 @@ export class Session<Link> {
   askedAt = 0;
   /** The last delivery that was read from disk for this connection. */
   fetchedTo = 0;
+  /** Its QoS 1 commands of late, where it is stored and has sent any. */
+  recentCommands: RecentCommands | undefined = undefined;
   /** Retained messages that its subscriptions brought up, and that wait for room. */
   replay: Delivery<Link>[] | undefined = undefined;
   /** The publication it was last visited for, and where its entry stands: overlapping subscriptions meet here. */

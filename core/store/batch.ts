@@ -68,6 +68,8 @@ export const Operation = {
   SetSchedule: 25,
   /** handler */
   DropSchedule: 26,
+  /** session, marks */
+  RecentCommands: 27,
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 
@@ -78,6 +80,7 @@ export function packBatch(gathering: Gathering, into: Packer): number {
     packSessions(gathering, into) +
     packSubscriptions(gathering, into) +
     packInbound(gathering, into) +
+    packRecentCommands(gathering, into) +
     packTopics(gathering, into) +
     packWills(gathering, into) +
     packCommands(gathering, into) +
@@ -146,6 +149,15 @@ function packInbound(gathering: Gathering, into: Packer): number {
     into.size(key % 65_536);
   }
   return gathering.inbound.size;
+}
+
+function packRecentCommands({ recentCommands }: Gathering, into: Packer): number {
+  for (const [session, marks] of recentCommands) {
+    into.byte(Operation.RecentCommands);
+    into.number(session);
+    into.data(new Uint8Array(marks.buffer));
+  }
+  return recentCommands.size;
 }
 
 function packTopics(gathering: Gathering, into: Packer): number {

@@ -154,6 +154,9 @@ export class BrokerFile {
       case Operation.FreeIdentifier:
         statements.freeIdentifier.run(from.number(), from.size());
         return;
+      case Operation.RecentCommands:
+        statements.setRecentCommands.run(from.number(), from.data());
+        return;
       case Operation.Retain: {
         const topic = from.text();
         this.#loseAll(statements.clear.values(topic));
@@ -289,6 +292,7 @@ export class BrokerFile {
       if (gone.length < limit) {
         statements.endSubscriptions.run(session);
         statements.endInbound.run(session);
+        statements.endRecentCommands.run(session);
         statements.dropWill.run(session);
         statements.forgetEnded.run(session);
       }

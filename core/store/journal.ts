@@ -105,6 +105,7 @@ export class Gathering {
   readonly subscriptions = new Map<string, SubscriptionChange>();
   /** By session times 65 536 plus Packet Identifier. */
   readonly inbound = new Map<number, InboundMark>();
+  readonly recentCommands = new Map<SessionNumber, Uint32Array<ArrayBuffer>>();
   readonly retained = new Map<TopicName, MessageNumber | undefined>();
   readonly wills = new Map<SessionNumber, StoredWill | undefined>();
   /** Undefined where it is done. */
@@ -197,6 +198,9 @@ export class Journal {
         return;
       case 'received':
         return use(gathering, inboundKey(change.session, change.packetIdentifier));
+      case 'recent-commands':
+        gathering.recentCommands.set(change.session, change.marks);
+        return;
       case 'freed':
         return free(gathering, inboundKey(change.session, change.packetIdentifier));
       case 'session':

@@ -118,6 +118,12 @@ const migrations: readonly string[] = [
     invocation text not null
   ) strict;
 
+  -- QoS 1 commands of a client of late: Packet Identifier and fingerprint in turn, 32 bits each, the low byte first.
+  create table recent_commands (
+    session integer primary key,
+    marks blob not null
+  ) strict;
+
   -- Devices that are connected, while plugins are told of such.
   create table presence (
     user text not null,

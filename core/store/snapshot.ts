@@ -78,6 +78,7 @@ function* readSessions(database: Database): Generator<StoredSession[]> {
     `select session, filter, share_name, options, identifier from subscription ${range}`,
   );
   const inbound = select(`select session, packet_identifier from inbound ${range}`);
+  const recents = select(`select session, marks from recent_commands ${range}`);
   const queues = select(
     `select session, count(*), sum(size) from delivery ${range} group by session`,
   );
@@ -87,8 +88,9 @@ function* readSessions(database: Database): Generator<StoredSession[]> {
     if (end === undefined) return;
     const held = grouped(subscriptions.values(last, end), readSubscription);
     const received = grouped(inbound.values(last, end), (row) => row[1] as PacketIdentifier);
+    const recent = grouped(recents.values(last, end), (row) => row[1] as Uint8Array);
     const queued = grouped(queues.values(last, end), (row) => row);
-    yield rows.map((row) => readSession(row, held, received, queued));
+    yield rows.map((row) => readSession(row, held, received, recent, queued));
     last = end;
   }
 }
@@ -113,6 +115,7 @@ function readSession(
   row: Row,
   subscriptions: ReadonlyMap<SessionNumber, StoredSubscription[]>,
   received: ReadonlyMap<SessionNumber, PacketIdentifier[]>,
+  recent: ReadonlyMap<SessionNumber, Uint8Array[]>,
   queues: ReadonlyMap<SessionNumber, Row[]>,
 ): StoredSession {
   const session = row[0] as SessionNumber;
@@ -125,9 +128,14 @@ function readSession(
     expiresAtMs: (row[4] as number | null) ?? Number.POSITIVE_INFINITY,
     subscriptions: subscriptions.get(session) ?? [],
     received: received.get(session) ?? [],
+    recentCommands: readMarks(recent.get(session)?.[0]),
     queuedMessages: (queue?.[1] as number | undefined) ?? 0,
     queuedBytes: (queue?.[2] as number | undefined) ?? 0,
   };
+}
+
+function readMarks(bytes: Uint8Array | undefined): readonly number[] {
+  return bytes === undefined ? [] : [...new Uint32Array(new Uint8Array(bytes).buffer)];
 }
 
 /** Those of ended sessions, which may still lie there, are left out. */

@@ -50,6 +50,10 @@ export function prepareStatements(database: Database) {
       'insert or replace into inbound (session, packet_identifier) values (?, ?)',
     ),
     freeIdentifier: prepare('delete from inbound where session = ? and packet_identifier = ?'),
+    setRecentCommands: prepare(
+      'insert or replace into recent_commands (session, marks) values (?, ?)',
+    ),
+    endRecentCommands: prepare('delete from recent_commands where session = ?'),
     retain: prepare('insert or replace into retained (topic, message) values (?, ?)'),
     clear: prepare('delete from retained where topic = ? returning message'),
     setWill: prepare(

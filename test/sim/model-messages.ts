@@ -2,7 +2,7 @@
 import type { Identity } from '../../core/auth/rights.ts';
 import type { Acknowledgement, Publish } from '../../core/mqtt/packet.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
-import type { TopicName } from '../../core/mqtt/topic.ts';
+import { matches, type TopicName } from '../../core/mqtt/topic.ts';
 import { check } from './failure.ts';
 import type { Model } from './model.ts';
 import { mayRetain, publishReach } from './rights.ts';
@@ -36,6 +36,9 @@ export function publishPacket(
     if (qos === 2) session.unreleased.add(packetIdentifier);
     return owe(ReasonCode.Success);
   }
+  if (qos === 1 && isRepeated(model, connection, session, packet, topic)) {
+    return owe(ReasonCode.Success);
+  }
   if (qos === 2) session.unreleased.add(packetIdentifier);
   const { payload, retain, properties, messageExpiryInterval } = packet;
   model.routing.publish(
@@ -45,6 +48,28 @@ export function publishPacket(
     retain && mayRetain(identity, model.policy),
   );
   owe(ReasonCode.Success, ReasonCode.NoMatchingSubscribers);
+}
+
+/**
+ * Whether it is a command for plugins that a stored session sends again over a new connection, which is
+ * carried out once; takes note of one that is not.
+ */
+function isRepeated(
+  model: Model,
+  connection: ModelConnection,
+  session: ModelSession,
+  { packetIdentifier, payload, dup }: Publish,
+  topic: TopicName,
+): boolean {
+  if (!model.durable || session.expirySeconds === 0) return false;
+  const { recentCommands } = session;
+  const content = `${topic} ${new TextDecoder().decode(payload)}`;
+  const known = recentCommands.get(packetIdentifier);
+  if (dup && known?.content === content && known.on !== connection.id) return true;
+  if (!model.handled.some((filter) => matches(filter, topic))) return false;
+  recentCommands.delete(packetIdentifier);
+  recentCommands.set(packetIdentifier, { content, on: connection.id });
+  return false;
 }
 
 /** PUBACK, PUBREC, PUBREL or PUBCOMP came. */

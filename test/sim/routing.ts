@@ -293,6 +293,7 @@ export class Routing {
     const stamps = [
       ['bellhop-user', publisher.user],
       ['bellhop-client', publisher.clientIdentifier],
+      ['bellhop-message', '1000'],
     ] as const;
     const frame = encode(
       {

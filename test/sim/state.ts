@@ -145,6 +145,8 @@ export class ModelSession {
   deliveries: Delivery[] = [];
   /** QoS 2 messages of the client that are not released. */
   readonly unreleased = new Set<number>();
+  /** Its QoS 1 commands for plugins of late, by Packet Identifier, and on which connection they came. */
+  readonly recentCommands = new Map<number, { readonly content: string; readonly on: number }>();
   delayedWill: DelayedWill | undefined = undefined;
   ended = false;
 

@@ -240,6 +240,9 @@ class HistoryWriter {
     const packetIdentifier = this.#tape.pick([1, 2, 65_535]);
     const held = this.#ledger.sessions.get(session)?.received.has(packetIdentifier);
     this.#keep({ kind: held ? 'freed' : 'received', session, packetIdentifier });
+    if (!this.#tape.flag()) return;
+    const marks = Uint32Array.of(packetIdentifier, this.#tape.next(1_000) * 4_294_967);
+    this.#keep({ kind: 'recent-commands', session, marks });
   }
 
   #retain(): void {

@@ -27,6 +27,7 @@ class Held {
   state: Extract<Change, { kind: 'session' }>;
   subscriptions = new Map<string, StoredSubscription>();
   received = new Set<PacketIdentifier>();
+  recentCommands: readonly number[] = [];
   deliveries = new Map<Sequence, StoredDelivery>();
   will: StoredWill | undefined = undefined;
 
@@ -182,6 +183,9 @@ export class Ledger {
       case 'freed':
         held.received.delete(change.packetIdentifier);
         return;
+      case 'recent-commands':
+        held.recentCommands = [...change.marks];
+        return;
       case 'will':
         held.will = change.will;
         return;
@@ -210,6 +214,7 @@ export class Ledger {
           expiresAtMs,
           subscriptions: [...held.subscriptions.values()].sort(bySubscription),
           received: [...held.received].sort((a, b) => a - b),
+          recentCommands: held.recentCommands,
           queuedMessages: held.deliveries.size,
           queuedBytes: sizes.reduce((sum, size) => sum + size, 0),
         };

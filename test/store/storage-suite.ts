@@ -104,6 +104,11 @@ const kinds: readonly (readonly [string, readonly Change[], Change])[] = [
     [session(1), { kind: 'received', session: 1, packetIdentifier: 65_535 }],
     { kind: 'freed', session: 1, packetIdentifier: 65_535 },
   ],
+  [
+    'a QoS 1 command is remembered',
+    [session(1), { kind: 'recent-commands', session: 1, marks: Uint32Array.of(3, 1) }],
+    { kind: 'recent-commands', session: 1, marks: Uint32Array.of(3, 1, 65_535, 0xffff_fffe) },
+  ],
   ['a message is retained', [message(1)], { kind: 'retained', topic, message: 1 }],
   [
     'a retained message is replaced',
