@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import type { MessageNumber } from '../broker/changes.ts';
 import type { Turn } from '../net/turn.ts';
-import { Pool, type PoolHost, type PoolOptions } from '../plugins/pool.ts';
+import { Pool, type PoolOptions } from '../plugins/pool.ts';
+import type { PoolHost } from '../plugins/pool-host.ts';
 import { type ScheduleHost, Schedules } from '../plugins/schedule.ts';
 import { StoreProblem } from '../plugins/store.ts';
 import type { BrokerStorage } from './broker-storage.ts';

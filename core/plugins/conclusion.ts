@@ -14,7 +14,7 @@ import { Route } from './exchange.ts';
 import type { Fault } from './fault.ts';
 import type { Sent } from './mark.ts';
 import type { Marks } from './marks.ts';
-import type { PoolHost } from './pool.ts';
+import type { PoolHost } from './pool-host.ts';
 import type { Retries } from './retries.ts';
 import type { Waiting } from './waiting.ts';
 

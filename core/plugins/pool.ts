@@ -7,11 +7,11 @@
  * What a run awaits is no work: so many may wait at a time in a worker as it has slots.
  */
 import type { Separator } from '../auth/user-topic.ts';
-import type { CommandState, DeadLetter, MessageNumber, StoredCommand } from '../broker/changes.ts';
+import type { CommandState, MessageNumber, StoredCommand } from '../broker/changes.ts';
 import type { Position } from '../broker/ledger.ts';
-import type { Millis } from '../broker/outbox.ts';
-import type { Message, Publisher } from '../mqtt/packet.ts';
-import type { TopicFilter, TopicName } from '../mqtt/topic.ts';
+import type { Message } from '../mqtt/packet.ts';
+import type { TopicFilter } from '../mqtt/topic.ts';
+import { Admission } from './admission.ts';
 import { Backlog } from './backlog.ts';
 import { unpack } from './batch.ts';
 import type { Catalogue } from './catalogue.ts';
@@ -26,15 +26,15 @@ import {
 } from './events.ts';
 import type { Outcomes, Route } from './exchange.ts';
 import { type Fault, fault } from './fault.ts';
-import type { HookEvent } from './handler.ts';
 import { HandlerStates } from './handler-states.ts';
-import { Names } from './invocation.ts';
+import { Losses } from './losses.ts';
 import type { Sent } from './mark.ts';
-import { findMark, Marks } from './marks.ts';
+import { Marks } from './marks.ts';
+import type { PoolHost } from './pool-host.ts';
 import type { PoolWorker } from './pool-worker.ts';
 import { Retries, type RetryClock, realClock } from './retries.ts';
 import { type HandlerSchedule, scheduleOf } from './schedule.ts';
-import { type HandlerState, type Receipt, Waiting } from './waiting.ts';
+import type { Waiting } from './waiting.ts';
 import { newWriteLock } from './write-lock.ts';
 
 export interface PoolOptions {
@@ -61,38 +61,6 @@ export interface PoolOptions {
   readonly clock?: RetryClock;
 }
 
-/** What the pool needs of whoever brings the commands: the broker of this process, or a connection to one. */
-export interface PoolHost {
-  now(): Millis;
-  /** Takes a message of a run for `cause`; tells why where it does not. */
-  sent(message: Message, cause: Message): string | undefined;
-  declares(topic: TopicName): boolean;
-  /** Whether whoever published a command may have a response on the topic that it named. */
-  mayReply(publisher: Publisher, topic: TopicName): boolean;
-  /** Whether nothing can be stored now: what runs of stored commands sent waits until then. */
-  storageFails(): boolean;
-  /**
-   * `handler`, or with undefined each of them, is done with a stored command. `Pool.stored` tells when
-   * that lasts: as soon as it was given the position that this returns; 0 where nothing is kept.
-   */
-  handled(number: MessageNumber, handler: string | undefined): Position;
-  /** It failed so many times, and will be tried again. */
-  tried(number: MessageNumber, handler: string, attempts: number): void;
-  /** It is given up. `handled` is told in the same turn. */
-  buried(letter: DeadLetter): void;
-  /** The commands that handlers name, and the hooks that they want, are these from now on. */
-  serves(topics: readonly TopicFilter[], hooks: readonly HookEvent[]): void;
-  /** A command from within. */
-  enqueue(command: Message, only: string | undefined): void;
-  /**
-   * Reads stored commands behind `after` from disk, in order: at most `limit` of them and about so many
-   * bytes, one whatever its size. `Pool.fetched` brings them. Undefined where there is no disk: then
-   * the host itself bounds what it dispatches.
-   */
-  readonly fetch: ((after: MessageNumber, limit: number, bytes: number) => void) | undefined;
-  report(event: PluginEvent): void;
-}
-
 /** A worker is given commands until it holds this much work, or so many bytes. */
 const TARGET_MS = 10;
 const MOST_HELD_BYTES = 4 * 1024 * 1024;
@@ -110,15 +78,15 @@ export class Pool {
   readonly #retries: Retries<Waiting>;
   readonly #marks = new Marks();
   readonly #conclusions: Conclusions;
+  readonly #admission: Admission;
+  readonly #losses: Losses;
   readonly #backlog: Backlog | undefined;
-  readonly #names = new Names();
   #catalogue: Catalogue | undefined = undefined;
   /** What came before the handlers were known. */
   #early: Parameters<Pool['dispatch']>[] = [];
   #started = false;
   /** Whether it is known what was stored before this start. */
   #restored = false;
-  #sequence = 0;
   #flushing = false;
   #stopping = false;
   #whenIdle: (() => void) | undefined = undefined;
@@ -134,6 +102,15 @@ export class Pool {
     this.#retries = new Retries(clock, (entry) => this.#due(entry));
     const parts = [this.#queue, this.#retries, this.#marks, this.counters] as const;
     this.#conclusions = new Conclusions(host, ...parts);
+    this.#losses = new Losses(options.storePath, this.#queue, this.#conclusions);
+    this.#admission = new Admission({
+      host,
+      handlers: this.handlers,
+      queue: this.#queue,
+      marks: this.#marks,
+      conclusions: this.#conclusions,
+      drop: (reason, message) => this.#drop(reason, message),
+    });
     this.#backlog = host.fetch && new Backlog(host.fetch);
     const crewOptions: CrewOptions = {
       ...rest,
@@ -193,7 +170,8 @@ export class Pool {
     if (number !== 0 && this.#backlog !== undefined && this.#isFull(message)) {
       if (this.#backlog.leave(number)) return this.#readOn();
     }
-    this.#admit(message, number, state);
+    this.#admission.take(message, number, state);
+    this.#count();
     if (this.#flushing) return;
     this.#flushing = true;
     // When the turn has handed over all its commands: they make one batch for each worker.
@@ -206,7 +184,10 @@ export class Pool {
   /** Commands that `PoolHost.fetch` asked for, with more behind them or not. */
   fetched(commands: readonly StoredCommand[], more: boolean): void {
     if (this.#stopping) return;
-    for (const { content, message, state } of commands) this.#admit(content, message, state);
+    for (const { content, message, state } of commands) {
+      this.#admission.take(content, message, state);
+    }
+    this.#count();
     this.#backlog?.came(commands.at(-1)?.message, more);
     this.#forgetFound();
     this.#flush();
@@ -273,85 +254,11 @@ export class Pool {
     return this.#backlog?.waits === true || this.#queue.refusal(bytes) !== undefined;
   }
 
-  /** Takes a command in, whether there is room or not where it is stored. */
-  #admit(message: Message, number: MessageNumber, state: CommandState | undefined): void {
-    const done = state?.parts.filter((part) => part.done).map((part) => part.handler) ?? [];
-    const matching = this.#matching(message.topic, state?.only);
-    const handlers = matching.filter(({ name }) => !done.includes(name));
-    if (handlers.length === 0) return this.#unwanted(message, number, state, matching.length > 0);
-    const receipt: Receipt = { number, outstanding: handlers.length };
-    const nowMs = performance.now();
-    for (const handler of handlers) {
-      const tried = state?.parts.find((part) => part.handler === handler.name)?.attempts ?? 0;
-      const entry = this.#entryFor(message, receipt, handler, tried, nowMs);
-      const reason = number === 0 ? this.#queue.refusal(entry.bytes) : undefined;
-      if (reason !== undefined) {
-        this.#drop(reason, message);
-        continue;
-      }
-      const sends = number === 0 ? undefined : this.#marks.take(number, handler.name);
-      if (sends === undefined) this.#queue.add(entry);
-      else this.#conclusions.resume(entry, sends);
-    }
-    this.#count();
-  }
-
-  #matching(topic: TopicName, only: string | undefined): readonly HandlerState[] {
-    const catalogue = this.#catalogue;
-    if (catalogue === undefined) return [];
-    if (only === undefined || only === '') return this.handlers.of(catalogue.matching(topic));
-    const handler = catalogue.named(only);
-    return handler === undefined ? [] : this.handlers.of([handler]);
-  }
-
-  #entryFor(
-    message: Message,
-    receipt: Receipt,
-    handler: HandlerState,
-    attempts: number,
-    nowMs: number,
-  ): Waiting {
-    const sequence = ++this.#sequence;
-    const name = this.#names.nameOf(message, receipt.number, handler.name, sequence);
-    const { invocation, trace } = name;
-    return new Waiting(message, receipt, handler, invocation, trace, sequence, attempts, nowMs);
-  }
-
-  /** Nobody is left for a command: all are done with it, or its plugin is gone. */
-  #unwanted(
-    message: Message,
-    number: MessageNumber,
-    state: CommandState | undefined,
-    isDone: boolean,
-  ): void {
-    if (isDone) {
-      this.#host.handled(number, undefined);
-      return;
-    }
-    this.#drop('no-handler', message);
-    if (number === 0 && message.qos === 0) return;
-    const detail = `no handler is there for ${message.topic}`;
-    const part = state?.parts.find(({ done }) => !done);
-    const handler = state?.only || part?.handler || '';
-    this.#host.buried({
-      message: number,
-      content: message,
-      handler,
-      kind: 'no-handler',
-      detail,
-      at: undefined,
-      stack: undefined,
-      attempts: part?.attempts ?? 0,
-      invocation: this.#names.nameOf(message, number, handler, ++this.#sequence).invocation,
-      diedAtMs: this.#host.now(),
-    });
-    if (number !== 0) this.#host.handled(number, undefined);
-  }
-
   /** Other handlers serve from now on. What waits for one that is gone altogether is given up. */
   #swapped(catalogue: Catalogue): void {
     this.#catalogue = catalogue;
     this.handlers.become(catalogue);
+    this.#admission.become(catalogue);
     this.#queue.relist();
     for (const entry of this.#queue.remove(({ handler }) => handler.gone)) this.#giveUp(entry);
     this.#host.serves(catalogue.topics, catalogue.hooks);
@@ -360,7 +267,7 @@ export class Pool {
   }
 
   #giveUp(entry: Waiting): void {
-    this.#end(entry, fault('no-handler', 'its handler was removed'));
+    this.#losses.end(entry, fault('no-handler', 'its handler was removed'));
   }
 
   #flush(): void {
@@ -381,7 +288,7 @@ export class Pool {
         this.#conclusions.drop(entry);
       } else if (!worker.has(entry.handler.name)) {
         const detail = 'the file of its handler does not load any more';
-        this.#end(entry, fault('load', detail));
+        this.#losses.end(entry, fault('load', detail));
       } else {
         entries.push(entry);
         room--;
@@ -444,37 +351,10 @@ export class Pool {
     this.#flush();
   }
 
-  /** What the worker had begun failed with it. Of all else that it held, nothing has happened: others take it. */
   #lost(worker: PoolWorker, why: Fault): void {
-    const { running, begun, unheard, rest } = worker.takeLost();
-    this.#queue.giveBack(worker, rest);
-    for (const entry of unheard) this.#recover(entry);
-    const culprit = running ?? (begun.length === 1 ? begun[0] : undefined);
-    for (const entry of begun) {
-      const blamed = culprit === undefined || entry === culprit;
-      const detail = `another run ended its worker: ${why.detail}`;
-      this.#end(entry, blamed ? why : fault('worker-lost', detail));
-    }
+    this.#losses.take(worker, worker.takeLost(), why);
     this.#afterwards();
     this.#flush();
-  }
-
-  /** A run was committed, but its outcome was lost with its worker: what it sent is in its mark, if it left one. */
-  #recover(entry: Waiting): void {
-    const { receipt, handler } = entry;
-    const { number } = receipt;
-    const sends = number === 0 ? undefined : findMark(this.#storePath, number, handler.name);
-    if (sends === undefined) {
-      this.#end(entry, fault('worker-lost', 'it was done, but what it sent is lost'));
-    } else {
-      const durationMs = undefined;
-      this.#conclusions.take({ entry, fault: undefined, durationMs, wrote: true, sends });
-    }
-  }
-
-  #end(entry: Waiting, why: Fault): void {
-    const durationMs = undefined;
-    this.#conclusions.take({ entry, fault: why, durationMs, wrote: false, sends: [] });
   }
 
   /** Runs are over: there may be room. */

@@ -6,7 +6,8 @@ import type { CommandState, DeadLetter } from '../../core/broker/changes.ts';
 import type { Message } from '../../core/mqtt/packet.ts';
 import type { TopicName } from '../../core/mqtt/topic.ts';
 import type { HandlerCounters, PluginEvent } from '../../core/plugins/events.ts';
-import { Pool, type PoolHost, type PoolOptions } from '../../core/plugins/pool.ts';
+import { Pool, type PoolOptions } from '../../core/plugins/pool.ts';
+import type { PoolHost } from '../../core/plugins/pool-host.ts';
 import type { RetryClock } from '../../core/plugins/retries.ts';
 
 export type Files = { readonly [path: string]: string };

@@ -1,0 +1,118 @@
+/**
+ * How a command comes in: to each handler that is to run it, as far as there is room, and to the dead
+ * letters where there is none for it.
+ */
+import type { CommandState, MessageNumber } from '../broker/changes.ts';
+import type { Message } from '../mqtt/packet.ts';
+import type { TopicName } from '../mqtt/topic.ts';
+import type { Catalogue } from './catalogue.ts';
+import type { CommandQueue } from './command-queue.ts';
+import type { Conclusions } from './conclusion.ts';
+import type { CommandDropReason } from './events.ts';
+import type { HandlerStates } from './handler-states.ts';
+import { Names } from './invocation.ts';
+import type { Marks } from './marks.ts';
+import type { PoolHost } from './pool-host.ts';
+import { type HandlerState, type Receipt, Waiting } from './waiting.ts';
+
+export interface AdmissionParts {
+  readonly host: PoolHost;
+  readonly handlers: HandlerStates;
+  readonly queue: CommandQueue;
+  readonly marks: Marks;
+  readonly conclusions: Conclusions;
+  readonly drop: (reason: CommandDropReason, message: Message) => void;
+}
+
+export class Admission {
+  readonly #parts: AdmissionParts;
+  readonly #names = new Names();
+  #catalogue: Catalogue | undefined = undefined;
+  #sequence = 0;
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts;
+  }
+
+  /** The handlers are those of `catalogue` from now on. */
+  become(catalogue: Catalogue): void {
+    this.#catalogue = catalogue;
+  }
+
+  /** Takes a command in, whether there is room or not where it is stored. */
+  take(message: Message, number: MessageNumber, state: CommandState | undefined): void {
+    const { queue, marks, conclusions, drop } = this.#parts;
+    const done = state?.parts.filter((part) => part.done).map((part) => part.handler) ?? [];
+    const matching = this.#matching(message.topic, state?.only);
+    const handlers = matching.filter(({ name }) => !done.includes(name));
+    if (handlers.length === 0) return this.#unwanted(message, number, state, matching.length > 0);
+    const receipt: Receipt = { number, outstanding: handlers.length };
+    const nowMs = performance.now();
+    for (const handler of handlers) {
+      const tried = state?.parts.find((part) => part.handler === handler.name)?.attempts ?? 0;
+      const entry = this.#entryFor(message, receipt, handler, tried, nowMs);
+      const reason = number === 0 ? queue.refusal(entry.bytes) : undefined;
+      if (reason !== undefined) {
+        drop(reason, message);
+        continue;
+      }
+      const sends = number === 0 ? undefined : marks.take(number, handler.name);
+      if (sends === undefined) queue.add(entry);
+      else conclusions.resume(entry, sends);
+    }
+  }
+
+  #matching(topic: TopicName, only: string | undefined): readonly HandlerState[] {
+    const catalogue = this.#catalogue;
+    if (catalogue === undefined) return [];
+    if (only === undefined || only === '')
+      return this.#parts.handlers.of(catalogue.matching(topic));
+    const handler = catalogue.named(only);
+    return handler === undefined ? [] : this.#parts.handlers.of([handler]);
+  }
+
+  #entryFor(
+    message: Message,
+    receipt: Receipt,
+    handler: HandlerState,
+    attempts: number,
+    nowMs: number,
+  ): Waiting {
+    const sequence = ++this.#sequence;
+    const name = this.#names.nameOf(message, receipt.number, handler.name, sequence);
+    const { invocation, trace } = name;
+    return new Waiting(message, receipt, handler, invocation, trace, sequence, attempts, nowMs);
+  }
+
+  /** Nobody is left for a command: all are done with it, or its plugin is gone. */
+  #unwanted(
+    message: Message,
+    number: MessageNumber,
+    state: CommandState | undefined,
+    isDone: boolean,
+  ): void {
+    const { host, drop } = this.#parts;
+    if (isDone) {
+      host.handled(number, undefined);
+      return;
+    }
+    drop('no-handler', message);
+    if (number === 0 && message.qos === 0) return;
+    const detail = `no handler is there for ${message.topic}`;
+    const part = state?.parts.find(({ done }) => !done);
+    const handler = state?.only || part?.handler || '';
+    host.buried({
+      message: number,
+      content: message,
+      handler,
+      kind: 'no-handler',
+      detail,
+      at: undefined,
+      stack: undefined,
+      attempts: part?.attempts ?? 0,
+      invocation: this.#names.nameOf(message, number, handler, ++this.#sequence).invocation,
+      diedAtMs: host.now(),
+    });
+    if (number !== 0) host.handled(number, undefined);
+  }
+}
