@@ -8,6 +8,7 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Fault, fault, shownPath } from './fault.ts';
+import { isIgnored } from './snapshot.ts';
 
 /** A file to import. */
 export interface PluginFile {
@@ -117,7 +118,7 @@ function namesIn(folder: string): string[] {
 }
 
 function isSource(name: string): boolean {
-  return /\.[jt]s$/.test(name) && !/\.(test|d)\.[jt]s$/.test(name);
+  return /\.[jt]s$/.test(name) && !isIgnored(name);
 }
 
 function withoutExtension(name: string): string {

@@ -253,6 +253,7 @@ export class PoolWorker implements Taker {
   /** Ends the thread. Nothing is heard from it any more. */
   end(): void {
     this.#gone = true;
+    clearTimeout(this.#timer);
     this.#thread.terminate();
     this.#closing.resolve();
   }

@@ -53,10 +53,12 @@ export interface Snapshot {
 export class SnapshotProblem extends Error {}
 
 /**
- * Names that are no part of a version: dotfiles, and what editors put beside a file while they write
- * it. Names with two dots in front are those by which Kubernetes swaps a mounted folder.
+ * Names that are no part of a version: dotfiles, what editors put beside a file while they write it,
+ * and what no plugin is made of: tests and types. Names with two dots in front are those by which
+ * Kubernetes swaps a mounted folder.
  */
 export function isIgnored(name: string): boolean {
+  if (/\.(?:test|d)\.[jt]s$/.test(name)) return true;
   return /^\.(?!\.)|^4913$|~$|\.sw[a-z]$|^#.*#$|\.crswap$|___jb_(?:tmp|old)___$/.test(name);
 }
 

@@ -118,7 +118,7 @@ test('files that are written by rename, in new folders, in renamed ones and in o
   expect(await watched.changed()).toEqual(['old/deep/er/b.ts']);
 });
 
-test('what does not change the contents is no version', async () => {
+test('what does not change the contents is no version, and neither are tests and types', async () => {
   const watched = Watched.of({ 'a.ts': 'a', 'b.ts': 'b' });
   utimesSync(join(watched.folder, 'a.ts'), 1, 1);
   watched.write('b.ts', 'b');
@@ -126,6 +126,8 @@ test('what does not change the contents is no version', async () => {
   watched.write('4913', 'x');
   watched.write('b.ts~', 'x');
   watched.write('.git/index', 'x');
+  watched.write('b.test.ts', 'x');
+  watched.write('bellhop.d.ts', 'x');
   watched.live.reload();
   watched.write('c.ts', 'c');
   expect(await watched.changed()).toEqual(['c.ts']);

@@ -1,5 +1,6 @@
 /** How the pool stops, and what comes before it has started. */
 import { describe, expect, test } from 'bun:test';
+import { join } from 'node:path';
 import { Bench, command, handlerFile, plainHandlerFile } from './folder.ts';
 import { opened } from './opened.ts';
 
@@ -21,6 +22,14 @@ describe('stopping', () => {
     await bench.pool.stop(50);
     expect(bench.pool.counters.dropped.stopped).toBe(3);
     expect(bench.handled).toEqual([]);
+  });
+
+  test('while a plugin is still loading, nothing is left that keeps the process up', async () => {
+    const program = Bun.spawn([process.execPath, join(import.meta.dir, 'stop-program.ts')], {
+      stdout: 'pipe',
+    });
+    expect(await program.stdout.text()).toBe('stopped\n');
+    expect(await program.exited).toBe(0);
   });
 
   test('a stored command that comes before the plugins are loaded waits for them', async () => {

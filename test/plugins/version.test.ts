@@ -79,7 +79,7 @@ function contentsOf(root: string, path = ''): { [path: string]: string } {
 }
 
 describe('a version', () => {
-  test('is a copy of all but packages, dotfiles and what editors leave behind', () => {
+  test('is a copy of all but packages, tests, types, dotfiles and what editors leave behind', () => {
     const versions = new Versions({
       'a.ts': 'a',
       'deep/er/data.json': '{}',
@@ -88,6 +88,9 @@ describe('a version', () => {
       'node_modules/package/index.js': 'package',
       '.git/config': '',
       '.env': 'SECRET=1',
+      'a.test.ts': '',
+      'deep/b.test.js': '',
+      'bellhop.d.ts': '',
       'a.ts~': '',
       '.a.ts.swp': '',
       'b.swp': '',
