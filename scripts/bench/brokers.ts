@@ -51,7 +51,7 @@ export function bellhop(binary: string): Broker {
     can: () => true,
     setup({ folder, port, tlsPort, cert, key }, { form }) {
       const plugins = join(folder, 'plugins');
-      mkdirSync(plugins);
+      mkdirSync(plugins, { recursive: true });
       if (form === 'plugin') writeFileSync(join(plugins, 'echo.ts'), echoPlugin);
       return {
         command: [binary, 'serve'],

@@ -17,7 +17,8 @@ const START_MS = 20_000;
 const taskset = availableParallelism() > 1 ? Bun.which('taskset') : null;
 export const isPinned = taskset !== null;
 
-function pinned(core: number, command: readonly string[]): string[] {
+/** `command` on one core, where that can be said. */
+export function pinned(core: number, command: readonly string[]): string[] {
   return taskset === null ? [...command] : [taskset, '-c', String(core), ...command];
 }
 
@@ -74,7 +75,8 @@ export async function runOnce(
   }
 }
 
-async function listens(port: number, child: Bun.Subprocess): Promise<void> {
+/** Resolves when something listens there; rejects where `child` ends before. */
+export async function listens(port: number, child: Bun.Subprocess): Promise<void> {
   const deadline = performance.now() + START_MS;
   while (performance.now() < deadline && child.exitCode === null) {
     try {
