@@ -62,8 +62,8 @@ export function observePlugins(log: Log): (event: PluginEvent) => void {
           topic: event.topic,
         });
       case 'handler-log': {
-        const { level, message, fields, plugin, invocation, trace } = event;
-        return log[level](message, { ...fields, handler: plugin, invocation, trace });
+        const { level, message, fields, handler, invocation, trace } = event;
+        return log[level](message, { ...fields, handler, invocation, trace });
       }
       case 'stray':
         return log.error('left behind by a handler', fieldsOfFault(event.fault));

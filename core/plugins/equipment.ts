@@ -50,7 +50,7 @@ async function equipOne(
   }
   redactor.add(secrets);
   const limitMs = handler.rules.timeoutMs ?? timeoutMs;
-  const speaker = new Speaker(voice, { plugin: name, invocation: '', trace: '' });
+  const speaker = new Speaker(voice, { handler: name, invocation: '', trace: '' });
   let resources: unknown;
   if (handler.setup !== undefined) {
     const { setup } = handler;
@@ -74,7 +74,7 @@ export async function tearDown(sources: readonly Source[], equipping: Equipping)
   for (const { handler, name, resources, timeoutMs } of [...sources].reverse()) {
     const { teardown } = handler;
     if (teardown === undefined) continue;
-    const speaker = new Speaker(equipping.voice, { plugin: name, invocation: '', trace: '' });
+    const speaker = new Speaker(equipping.voice, { handler: name, invocation: '', trace: '' });
     try {
       await within(timeoutMs, 'teardown', () =>
         speaking.run({ speaker }, () => teardown(resources as never)),

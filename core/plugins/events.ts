@@ -72,7 +72,8 @@ export type PluginEvent =
       readonly level: 'debug' | 'info' | 'warn' | 'error';
       readonly message: string;
       readonly fields: { readonly [name: string]: string | number | boolean };
-      readonly plugin: string;
+      /** Its name; the plugin's while it loads. */
+      readonly handler: string;
       readonly invocation: string;
       readonly trace: string;
     }

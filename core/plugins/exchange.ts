@@ -127,7 +127,7 @@ export interface LogLine {
   readonly message: string;
   readonly fields: { readonly [name: string]: string | number | boolean };
   /** The handler's name; the plugin's while it loads. */
-  readonly plugin: string;
+  readonly handler: string;
   /** Empty in `setup` and `teardown`. */
   readonly invocation: string;
   readonly trace: string;

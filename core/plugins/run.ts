@@ -108,7 +108,7 @@ export class Run implements Speaking {
   get speaker(): Speaker {
     const { source, invocation, trace } = this.command;
     this.#speaker ??= new Speaker(this.#surroundings.voice, {
-      plugin: source.name,
+      handler: source.name,
       invocation,
       trace,
     });

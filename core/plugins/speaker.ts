@@ -22,10 +22,10 @@ export interface Voice {
 
 export class Speaker {
   readonly #voice: Voice;
-  readonly #who: Pick<LogLine, 'plugin' | 'invocation' | 'trace'>;
+  readonly #who: Pick<LogLine, 'handler' | 'invocation' | 'trace'>;
   #lines = 0;
 
-  constructor(voice: Voice, who: Pick<LogLine, 'plugin' | 'invocation' | 'trace'>) {
+  constructor(voice: Voice, who: Pick<LogLine, 'handler' | 'invocation' | 'trace'>) {
     this.#voice = voice;
     this.#who = who;
   }

@@ -47,7 +47,7 @@ export async function runForTest(handler: Handler, given: Given): Promise<TestRu
   };
   return store.inTurn(async () => {
     store.now = given.now;
-    const { log } = new Speaker(voice, { plugin: NAME, invocation: '', trace: '' });
+    const { log } = new Speaker(voice, { handler: NAME, invocation: '', trace: '' });
     const sets = !Object.hasOwn(given, 'resources');
     const resources = sets ? await handler.setup?.({ log, secrets }) : given.resources;
     const seen: Seen = { result: undefined, thrown: undefined };

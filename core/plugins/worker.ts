@@ -22,7 +22,7 @@ const BUSY_TIMEOUT_MS = 5_000;
 const redactor = new Redactor();
 const voice = { redactor, post: (line: LogLine) => post(line) };
 
-const nobody = new Speaker(voice, { plugin: '', invocation: '', trace: '' });
+const nobody = new Speaker(voice, { handler: '', invocation: '', trace: '' });
 /** Who speaks outside of runs. */
 const aside = { speaker: nobody };
 
@@ -88,7 +88,7 @@ class HandlerWorker {
   async #loadFile(file: PluginFile, handled: Map<string, string>): Promise<readonly Source[]> {
     const shown = shownPath(file.path, file.root);
     // What a module says while it is evaluated is in nobody's context.
-    aside.speaker = new Speaker(voice, { plugin: file.plugin, invocation: '', trace: '' });
+    aside.speaker = new Speaker(voice, { handler: file.plugin, invocation: '', trace: '' });
     const found = await importHandlers(file, roots);
     const topics = found.flatMap(({ rules: { trigger } }) =>
       trigger.kind === 'command' ? trigger.topics : [],

@@ -84,11 +84,17 @@ describe('a run is one line', () => {
   test('and what it says itself has the same invocation and trace', () => {
     const { invocation, trace } = run;
     const said = { level: 'warn', message: 'careful', fields: { answer: 42 } } as const;
-    const event = { kind: 'handler-log', ...said, plugin: 'contacts', invocation, trace } as const;
+    const event = {
+      kind: 'handler-log',
+      ...said,
+      handler: 'contacts/accept',
+      invocation,
+      trace,
+    } as const;
     expect(lineOf(event)).toEqual({
       level: 'warn',
       message: 'careful',
-      fields: { answer: 42, handler: 'contacts', invocation, trace },
+      fields: { answer: 42, handler: 'contacts/accept', invocation, trace },
     });
   });
 });
@@ -98,7 +104,7 @@ test('a field of a handler does not pass for what the broker says of the run', (
   const said = {
     level: 'info',
     message: 'm',
-    plugin: 'mine',
+    handler: 'mine',
     invocation: 'c7',
     trace: 't',
   } as const;

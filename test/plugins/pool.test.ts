@@ -93,7 +93,7 @@ describe('a run', () => {
     });
     await bench.run(command('log'));
     const lines = bench.ofKind('handler-log');
-    expect(lines[0]).toMatchObject({ level: 'warn', message: 'careful', plugin: 'log' });
+    expect(lines[0]).toMatchObject({ level: 'warn', message: 'careful', handler: 'log' });
     expect(lines[0]?.fields).toEqual({ answer: 42, list: '[ 1 ]' });
     expect(new Set(lines.map((line) => line.invocation)).size).toBe(1);
     expect(lines.length).toBe(1_001);

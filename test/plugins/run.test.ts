@@ -27,7 +27,7 @@ afterAll(removeFolders);
 const said = (bench: Bench) =>
   bench
     .ofKind('handler-log')
-    .map(({ plugin, level, message, fields }) => ({ plugin, level, message, fields }));
+    .map(({ handler, level, message, fields }) => ({ plugin, level, message, fields }));
 
 test('what is returned goes to the Response Topic with its Correlation Data, or to the user', async () => {
   const bench = await open({
@@ -121,13 +121,13 @@ test('console speaks for the run that is at it, also behind an await, and for th
   await bench.until(() => bench.ofKind('run-done').length === 2);
   const lines = bench.ofKind('handler-log');
   expect(lines[0]).toMatchObject({
-    plugin: 'a',
+    handler: 'a',
     level: 'warn',
     message: 'loading { a: 1 }',
     invocation: '',
   });
   const ofRun = new Map<string, string[]>();
-  for (const { invocation, level, message, plugin } of lines.slice(1)) {
+  for (const { invocation, level, message, handler } of lines.slice(1)) {
     expect(plugin).toBe('a');
     ofRun.set(invocation, [...(ofRun.get(invocation) ?? []), `${level} ${message}`]);
   }
