@@ -27,7 +27,7 @@ afterAll(removeFolders);
 const said = (bench: Bench) =>
   bench
     .ofKind('handler-log')
-    .map(({ handler, level, message, fields }) => ({ plugin, level, message, fields }));
+    .map(({ handler, level, message, fields }) => ({ handler, level, message, fields }));
 
 test('what is returned goes to the Response Topic with its Correlation Data, or to the user', async () => {
   const bench = await open({
@@ -128,7 +128,7 @@ test('console speaks for the run that is at it, also behind an await, and for th
   });
   const ofRun = new Map<string, string[]>();
   for (const { invocation, level, message, handler } of lines.slice(1)) {
-    expect(plugin).toBe('a');
+    expect(handler).toBe('a');
     ofRun.set(invocation, [...(ofRun.get(invocation) ?? []), `${level} ${message}`]);
   }
   expect([...ofRun.values()].sort()).toEqual([
@@ -198,12 +198,12 @@ export default [
   await bench.pool.stop(1_000);
   expect(
     said(bench)
-      .filter(({ plugin }) => plugin === 'uses')
+      .filter(({ handler }) => handler === 'uses')
       .map(({ message }) => message),
   ).toEqual(['up', 'down 3']);
   expect(
     said(bench)
-      .filter(({ plugin }) => plugin === 'fails')
+      .filter(({ handler }) => handler === 'fails')
       .map(({ message }) => message),
   ).toEqual(['undone 5']);
 });
