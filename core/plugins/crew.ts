@@ -173,7 +173,9 @@ export class Crew {
   #whyEnd(worker: PoolWorker, nowMs: number, processBytes: number): Fault | undefined {
     const exceededMs = worker.exceededMs(nowMs, processBytes, GRACE_MS);
     if (exceededMs !== undefined) {
-      const detail = `took longer than ${exceededMs} ms, and its worker was ended`;
+      const detail = worker.hasBegun
+        ? `took longer than ${exceededMs} ms, and its worker was ended`
+        : `what a run left behind blocked it for ${exceededMs} ms`;
       return fault('timeout', detail);
     }
     if (processBytes - worker.stoodAtBytes <= this.#options.memoryBytes) return undefined;

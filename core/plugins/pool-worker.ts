@@ -21,6 +21,9 @@ import type { PluginFile } from './loader.ts';
 import type { Waiting } from './waiting.ts';
 import { freeWriteLock } from './write-lock.ts';
 
+/** How long a thread may not begin what it was given while it is in no run. */
+const LEFT_BEHIND_MS = 2_000;
+
 /** How a load came out; `file` is the one that was being imported. */
 export type LoadOutcome =
   | Loaded
@@ -219,12 +222,22 @@ export class PoolWorker implements Taker {
     return nowMs - this.#stoodSinceMs > limitMs + graceMs ? limitMs : undefined;
   }
 
-  /** Of those that have begun, the longest time that one may take. */
+  /** Whether it is in a run, or in several. */
+  get hasBegun(): boolean {
+    return this.#begun.length > 0;
+  }
+
+  get #begun(): Waiting[] {
+    return this.held.filter(({ slot }) => this.#stateOf(slot) === SlotState.Begun);
+  }
+
+  /**
+   * Of those that have begun, the longest time that one may take. Where none has, what keeps the thread
+   * was left behind by a run that is over, and has no claim to the time of one.
+   */
   #longestMs(): number {
-    const limits = this.held
-      .filter(({ slot }) => this.#stateOf(slot) === SlotState.Begun)
-      .map((entry) => this.#limitOf(entry));
-    return limits.length === 0 ? this.#timeoutMs : Math.max(...limits);
+    if (!this.hasBegun) return Math.min(LEFT_BEHIND_MS, this.#timeoutMs);
+    return Math.max(...this.#begun.map((entry) => this.#limitOf(entry)));
   }
 
   #limitOf({ handler: { rules } }: Waiting): number {

@@ -66,6 +66,23 @@ describe('a handler cannot stop the broker', () => {
     expect(bench.pool.counters.workersReplaced).toBe(1);
   });
 
+  test('what is left behind and blocks the worker does not get the time that runs have', async () => {
+    const bench = await opened(
+      {
+        'a.ts': handlerFile('leave', "setTimeout(() => { log.info('here'); for (;;); });"),
+        'b.ts': plainHandlerFile('fine', "send('x', 'fine');"),
+      },
+      { timeoutMs: 3_600_000 },
+    );
+    await bench.run(command('leave'));
+    await bench.until(() => bench.ofKind('handler-log').length === 1);
+    await bench.run(command('fine'));
+    expect(bench.texts).toEqual(['x_fine ']);
+    expect(bench.ofKind('worker-replaced').map((event) => event.detail)).toEqual([
+      'what a run left behind blocked it for 2000 ms',
+    ]);
+  });
+
   test('what is left behind and throws is reported, and the worker goes on', async () => {
     const program = join(import.meta.dir, 'stray-program.ts');
     const { stdout, exited } = Bun.spawn([process.execPath, program], { stdout: 'pipe' });
