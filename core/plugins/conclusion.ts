@@ -8,6 +8,7 @@
  */
 import type { Message } from '../mqtt/packet.ts';
 import { parseTopicName, type TopicName } from '../mqtt/topic.ts';
+import { owned } from './batch.ts';
 import type { CommandQueue } from './command-queue.ts';
 import type { PluginCounters, RunParty } from './events.ts';
 import { Route } from './exchange.ts';
@@ -204,7 +205,7 @@ export class Conclusions {
 export function received(message: Message, nowMs: number): Message {
   return {
     ...message,
-    payload: message.payload.slice(),
+    payload: owned(message.payload),
     expiresAtMs: nowMs + message.expiresAtMs,
   };
 }

@@ -162,6 +162,6 @@ test('a payload that is a small piece of something large goes without the rest',
   const packed = pack([
     { ...small, payload: large.subarray(3, 5), properties: { correlationData } },
   ]);
-  expect(packed.payloads.buffer.byteLength).toBe(2);
+  expect(packed.bytes.buffer.byteLength).toBe(2);
   expect(packed.properties?.[0]?.correlationData?.buffer.byteLength).toBe(3);
 });
