@@ -6,39 +6,13 @@
  * A command that is to be tried again leaves its lane until then, and the later ones overtake it; unless
  * its handler is ordered: then those of the lane that are for the same handler are kept behind it.
  */
-import { CONNECT_TOPIC, DISCONNECT_TOPIC } from '../broker/hooks.ts';
 import type { CommandDropReason } from './events.ts';
 import { Fifo } from './fifo.ts';
+import { type Lane, laneKeyOf, newLane, type Taker } from './lane.ts';
 import type { HandlerState, Waiting } from './waiting.ts';
 
 /** More of a lane is given out while what is given is expected to take less. */
 const LANE_MS = 10;
-
-/** Who takes commands. */
-export interface Taker {
-  /** Whether it serves removed handlers alone. */
-  readonly retired: boolean;
-  /** Whether it is no more. */
-  readonly lost: boolean;
-  has(handler: string): boolean;
-}
-
-export interface Lane {
-  readonly key: string;
-  readonly waiting: Fifo<Waiting>;
-  /** Who has `held` of it, while that is not 0. */
-  taker: Taker | undefined;
-  held: number;
-  heldMs: number;
-  /** The one of those that was given out last. */
-  last: Waiting | undefined;
-  /** The one of those that must be settled before more is given out. */
-  closedBy: Waiting | undefined;
-  /** Whether it stands in one of the lines. */
-  listed: boolean;
-  /** For each ordered handler that failed, what waits to be tried again, and what is kept behind it. */
-  kept: Map<HandlerState, { readonly retrying: Waiting; readonly later: Waiting[] }> | undefined;
-}
 
 export class CommandQueue {
   readonly #mostCommands: number;
@@ -320,20 +294,10 @@ export class CommandQueue {
   }
 
   #laneOf(entry: Waiting): Lane {
-    const key = keyOf(entry);
+    const key = laneKeyOf(entry.message);
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      lane = {
-        key,
-        waiting: new Fifo(),
-        taker: undefined,
-        held: 0,
-        heldMs: 0,
-        last: undefined,
-        closedBy: undefined,
-        listed: false,
-        kept: undefined,
-      };
+      lane = newLane(key);
       this.#lanes.set(key, lane);
     }
     entry.lane = lane;
@@ -349,18 +313,4 @@ export class CommandQueue {
     if (lane.held > 0 || lane.waiting.length > 0 || lane.kept !== undefined || lane.listed) return;
     this.#lanes.delete(lane.key);
   }
-}
-
-/**
- * What is kept in order: the commands of one user; apart from them the user's connects and disconnects;
- * undelivered messages by their topic, and so by whom they were for; and the runs of one schedule.
- * Plugins have no user id; their commands are told apart by name.
- */
-function keyOf({ message: { topic, publisher } }: Waiting): string {
-  const { user, clientIdentifier } = publisher;
-  const who = user === '' ? `\0${clientIdentifier}` : user;
-  if (!topic.startsWith('$hook/')) return who;
-  return topic === CONNECT_TOPIC || topic === DISCONNECT_TOPIC
-    ? `\0presence\0${who}`
-    : `\0${topic}`;
 }

@@ -1,8 +1,8 @@
 /** The handlers as the pool knows them: each by its name, from one version of its plugin to the next. */
 import type { Catalogue } from './catalogue.ts';
-import type { Taker } from './command-queue.ts';
 import { newHandlerCounters } from './events.ts';
 import { type LoadedHandler, SLOTS } from './exchange.ts';
+import type { Taker } from './lane.ts';
 import { HandlerState } from './waiting.ts';
 
 /** No handler has more than this part of all slots, so that what one awaits keeps no other from running. */

@@ -6,15 +6,13 @@
 import { randomBytes } from 'node:crypto';
 import type { MessageNumber } from '../broker/changes.ts';
 import type { Message } from '../mqtt/packet.ts';
+import { traceOf } from './trace.ts';
 
 export interface Name {
   readonly invocation: string;
   /** 32 hexadecimal digits: a trace id of W3C Trace Context. */
   readonly trace: string;
 }
-
-/** Version, trace id, parent id and flags; a trace id of zeroes is none. W3C Trace Context section 3.2 */
-const traceParent = /^[\da-f]{2}-(?!0{32})([\da-f]{32})-[\da-f]{16}-[\da-f]{2}/;
 
 export class Names {
   readonly #prefix = randomBytes(4).toString('hex');
@@ -38,11 +36,6 @@ export class Names {
     const invocation = `${number.toString(36)}-${whole.toString(36)}`;
     return { invocation, trace: given ?? hexOf(whole) + hexOf(Bun.hash.wyhash(invocation)) };
   }
-}
-
-function traceOf({ properties }: Message): string | undefined {
-  const parent = properties?.userProperties?.find(([name]) => name === 'traceparent');
-  return parent && traceParent.exec(parent[1])?.[1];
 }
 
 function hexOf(value: bigint): string {

@@ -1,6 +1,5 @@
 /** A worker as the pool sees it: what it holds, where it stands, and how it comes and goes. */
 import { pack, transferOf } from './batch.ts';
-import type { Taker } from './command-queue.ts';
 import {
   type Commands,
   type FromWorker,
@@ -17,6 +16,7 @@ import {
   SlotState,
   type Stray,
 } from './exchange.ts';
+import type { Taker } from './lane.ts';
 import type { PluginFile } from './loader.ts';
 import type { Waiting } from './waiting.ts';
 import { freeWriteLock } from './write-lock.ts';

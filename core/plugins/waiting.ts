@@ -1,10 +1,10 @@
 /** A command on its way to one handler, and what is known of the handler. */
 import type { MessageNumber } from '../broker/changes.ts';
 import type { Message } from '../mqtt/packet.ts';
-import type { Lane } from './command-queue.ts';
 import type { HandlerRules } from './definition.ts';
 import type { HandlerCounters } from './events.ts';
 import { Fifo } from './fifo.ts';
+import type { Lane } from './lane.ts';
 
 /** What the broker is told once every handler of a command is done with it. */
 export interface Receipt {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { CommandQueue, type Taker } from '../../core/plugins/command-queue.ts';
+import { CommandQueue } from '../../core/plugins/command-queue.ts';
+import type { Taker } from '../../core/plugins/lane.ts';
 import { type HandlerState, Waiting } from '../../core/plugins/waiting.ts';
 import { seed } from '../seed.ts';
 import { command } from './folder.ts';
