@@ -206,6 +206,11 @@ export class Harness {
     this.#enter(() => this.broker.handles(this.#topics, hooks, this.now));
   }
 
+  /** What the broker waits for comes, where a test has called it directly. */
+  settle(): void {
+    this.#enter(() => {});
+  }
+
   /** The events of one kind, in the order in which they were reported. */
   eventsOf<K extends BrokerEvent['kind']>(kind: K): Extract<BrokerEvent, { kind: K }>[] {
     return this.events.filter((event) => event.kind === kind) as Extract<

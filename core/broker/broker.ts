@@ -15,7 +15,7 @@ import type {
   Snapshot,
   StoredSchedule,
 } from './changes.ts';
-import { bury, drop, enqueue, finish, retried } from './commands.ts';
+import { bury, drop, enqueue, finish, releaseCommands, retried } from './commands.ts';
 import { acceptConnect, refuse } from './connect.ts';
 import { Connection } from './connection.ts';
 import { type Counters, count } from './counters.ts';
@@ -235,6 +235,7 @@ class SansIoBroker implements Broker {
   stored(position: number, now: Millis): void {
     const { ledger, waiting } = this.#state;
     ledger.stored = position;
+    releaseCommands(this.#state);
     for (const connection of waiting) settleReceipts(this.#state, connection, now);
     this.#afterwards(now);
   }

@@ -4,7 +4,7 @@
  * message; it is not held here, and is read from disk by whoever asks.
  */
 import type { Message } from '../mqtt/packet.ts';
-import type { DeadLetter, LetterNumber, MessageNumber } from './changes.ts';
+import type { CommandState, DeadLetter, LetterNumber, MessageNumber } from './changes.ts';
 import type { Position } from './ledger.ts';
 import { Publication } from './publication.ts';
 import type { State } from './state.ts';
@@ -13,11 +13,48 @@ import type { State } from './state.ts';
 const LONGEST_DETAIL = 4 * 1024;
 const LONGEST_STACK = 16 * 1024;
 
-/** Hands `publication` to the plugins; one of QoS 1 or 2 waits on disk until they are done with it. */
+/**
+ * A command that is kept, and not on disk yet. A run of it would commit what it did with the mark of a
+ * command that nobody knows of after a crash, and the publisher sends it again.
+ */
+export interface UnstoredCommand {
+  readonly position: Position;
+  readonly publication: Publication;
+  readonly number: MessageNumber;
+  readonly only: string | undefined;
+}
+
+/** Hands `publication` to the plugins; one of QoS 1 or 2 once it is on disk, where it waits until they are done with it. */
 export function handle(state: State, publication: Publication): void {
   state.counters.commandsHandled++;
   const number = publication.qos === 0 ? 0 : keep(state, publication, undefined);
-  state.outbox.handle(publication.keep(), number, undefined);
+  handOver(state, publication.keep(), number, undefined);
+}
+
+function handOver(
+  state: State,
+  publication: Publication,
+  number: MessageNumber,
+  only: string | undefined,
+): void {
+  if (number === 0) return state.outbox.handle(publication, 0, stateOf(only));
+  state.unstored.push({ position: state.ledger.kept, publication, number, only });
+}
+
+/** More is on disk: commands that waited for it go to the plugins. */
+export function releaseCommands(state: State): void {
+  const { unstored, ledger, outbox } = state;
+  let released = 0;
+  for (const { position, publication, number, only } of unstored) {
+    if (position > ledger.stored) break;
+    outbox.handle(publication, number, stateOf(only));
+    released++;
+  }
+  unstored.splice(0, released);
+}
+
+function stateOf(only: string | undefined): CommandState | undefined {
+  return only === undefined ? undefined : { only, parts: [] };
 }
 
 /** A command from within: kept whatever its QoS. Returns its number, 0 where there is no storage. */
@@ -25,7 +62,7 @@ export function enqueue(state: State, command: Message, only: string | undefined
   state.counters.commandsHandled++;
   const publication = Publication.adopt(command, command.reach);
   const number = keep(state, publication, only);
-  state.outbox.handle(publication, number, only === undefined ? undefined : { only, parts: [] });
+  handOver(state, publication, number, only);
   return number;
 }
 

@@ -27,7 +27,7 @@ export interface Outbox {
   verify(connection: ConnectionId, token: string): void;
   /**
    * A command for the plugins that named its topic. Its payload is good beyond the turn. `number` is 0
-   * where it is not stored; else `handled` tells when it is done with. `state` is what is known of one
+   * where it is not stored; else it is on disk, and `handled` tells when it is done with. `state` is what is known of one
    * that a start found, or that is for one handler alone; undefined where it is fresh.
    */
   handle(command: Message, number: MessageNumber, state: CommandState | undefined): void;

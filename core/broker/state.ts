@@ -10,6 +10,7 @@ import type { SharedGroup } from '../routing/shared-group.ts';
 import { SubscriptionTree } from '../routing/subscription-tree.ts';
 import type { Session, Subscription } from '../session/session.ts';
 import type { MessageNumber, SessionNumber, StoredSchedule } from './changes.ts';
+import type { UnstoredCommand } from './commands.ts';
 import type { Connection } from './connection.ts';
 import { type Counters, newCounters } from './counters.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
@@ -82,6 +83,8 @@ export class State {
   readonly schedules = new Map<string, StoredSchedule>();
   /** Runs of schedules that wait, and whose they are. */
   readonly ticks = new Map<MessageNumber, string>();
+  /** In the order in which they were kept. */
+  readonly unstored: UnstoredCommand[] = [];
   /** Connections with so much pending that they end with the turn. */
   readonly overrun = new Set<Connection>();
   /** Connections that are to be told something once it is on disk. */

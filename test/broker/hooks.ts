@@ -7,6 +7,7 @@ const text = new TextDecoder();
 
 /** The hooks' commands since the last call, taken out. */
 export function take(harness: Harness): Harness['handled'] {
+  harness.settle();
   return harness.handled.splice(0).filter(({ topic }) => topic.startsWith('$hook/'));
 }
 

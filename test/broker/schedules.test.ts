@@ -23,6 +23,8 @@ test('a run is a command for its handler alone, kept as one change with the due 
     { kind: 'command', message: 1, only: 'a' },
     { kind: 'scheduled', handler: 'a', table, throughMs: 2_000, message: 1 },
   ]);
+  expect(harness.handled).toEqual([]);
+  harness.settle();
   expect(harness.handled.map(({ topic }) => String(topic))).toEqual(['$hook/schedule/a']);
 });
 

@@ -5,6 +5,7 @@
  */
 import type { Broker } from '../../core/broker/broker.ts';
 import type {
+  Change,
   CommandState,
   DeadLetter,
   LetterNumber,
@@ -82,7 +83,6 @@ export class CrashPlugins {
 
   handle(message: Message, number: MessageNumber, state: CommandState | undefined): void {
     if (this.#restoring) this.#compare(number, state);
-    else this.#begin(number, state);
     const names = handlers.filter((name) => state?.only === undefined || state.only === name);
     const open = new Map<string, number>();
     for (const name of names) {
@@ -92,10 +92,11 @@ export class CrashPlugins {
     this.#waiting.push({ message, number, open });
   }
 
-  /** The number may be one that came to nothing in a crash. */
-  #begin(number: MessageNumber, state: CommandState | undefined): void {
-    this.#only.set(number, state?.only);
-    for (const handler of handlers) this.#told.delete(`${number} ${handler}`);
+  /** A command is kept, and handed over once it is stored. Its number may be one that came to nothing in a crash. */
+  kept(change: Change): void {
+    if (change.kind !== 'command') return;
+    this.#only.set(change.message, change.only);
+    for (const handler of handlers) this.#told.delete(`${change.message} ${handler}`);
   }
 
   #compare(number: MessageNumber, state: CommandState | undefined): void {

@@ -199,7 +199,10 @@ class CrashSimulation {
       resume: () => {},
       verify: (connection) => this.#verdicts.push(connection),
       handle: (...command) => this.plugins.handle(...command),
-      keep: (change) => storage.keep(change),
+      keep: (change) => {
+        this.plugins.kept(change);
+        storage.keep(change);
+      },
       fetch: (...wanted) => storage.fetch(...wanted),
       forward: () => {},
       report: (event) => {

@@ -11,7 +11,7 @@ import type { Model } from './model.ts';
 import { overdue, silent, tokenExpired } from './model-time.ts';
 import type { Note } from './notes.ts';
 import { observePublish } from './observe-publish.ts';
-import type { Delivery, ModelConnection } from './state.ts';
+import type { Delivery, ModelConnection, ModelMessage } from './state.ts';
 
 export class Observer {
   readonly model: Model;
@@ -181,11 +181,17 @@ export class Observer {
     const { commands } = this.model.routing;
     const index = commands.findIndex((each) => each.payload === payload);
     check(index !== -1, `a plugin is handed ${payload}, which is no command`);
-    // In order for each publisher; Wills that are due at once come as they come.
+    // In order for each publisher; Wills that are due at once come as they come, and so do stored ones among QoS 0.
+    const stored = this.#isStored(commands[index] as ModelMessage);
     const { user, clientIdentifier } = message.publisher;
     const before = commands
       .slice(0, index)
-      .find(({ publisher: by }) => by.user === user && by.clientIdentifier === clientIdentifier);
+      .find(
+        (each) =>
+          each.publisher.user === user &&
+          each.publisher.clientIdentifier === clientIdentifier &&
+          this.#isStored(each) === stored,
+      );
     check(before === undefined, `a plugin is handed ${payload} before ${before?.payload}`);
     commands.splice(index, 1);
   }
@@ -278,8 +284,13 @@ export class Observer {
       // Whoever it was for, it is over: nobody queues QoS 0.
       if (delivery.message.qos === 0) this.model.routing.shared.delete(delivery);
     }
-    const command = this.model.routing.commands[0];
+    const command = this.model.routing.commands.find((each) => !this.#isStored(each));
     check(command === undefined, `no plugin is handed ${command?.payload}`);
+  }
+
+  /** Whether a command waits for the disk before a plugin is handed it. */
+  #isStored({ qos }: ModelMessage): boolean {
+    return this.model.durable && qos > 0;
   }
 
   /** Everybody is connected, and nothing is on its way any more: nothing may be missing. */
@@ -294,6 +305,8 @@ export class Observer {
       check(session.link !== undefined, `${session.key} is not connected at the end`);
     }
     const { latest, routing } = this.model;
+    const command = routing.commands[0];
+    check(command === undefined, `no plugin was handed ${command?.payload}`);
     for (const delivery of routing.all) {
       if (delivery.stage === 'over') continue;
       if (delivery.terms.qos === 0 && !delivery.replayed) continue;
