@@ -8,12 +8,13 @@ import type { TopicName } from '../mqtt/topic.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { CommandQueue } from './command-queue.ts';
 import type { Conclusions } from './conclusion.ts';
-import type { CommandDropReason } from './events.ts';
+import type { HandlerRules } from './definition.ts';
+import { type CommandDropReason, newHandlerCounters } from './events.ts';
 import type { HandlerStates } from './handler-states.ts';
 import { Names } from './invocation.ts';
 import type { Marks } from './marks.ts';
 import type { PoolHost } from './pool-host.ts';
-import { type HandlerState, type Receipt, Waiting } from './waiting.ts';
+import { HandlerState, type Receipt, Waiting } from './waiting.ts';
 
 export interface AdmissionParts {
   readonly host: PoolHost;
@@ -22,6 +23,20 @@ export interface AdmissionParts {
   readonly marks: Marks;
   readonly conclusions: Conclusions;
   readonly drop: (reason: CommandDropReason, message: Message) => void;
+}
+
+/** A handler of which nothing is left but its name. */
+function goneHandler(name: string): HandlerState {
+  const rules: HandlerRules = {
+    trigger: { kind: 'command', topics: [] },
+    timeoutMs: undefined,
+    concurrency: 0,
+    ordered: false,
+    attempts: 1,
+    firstDelayMs: 0,
+    longestDelayMs: 0,
+  };
+  return new HandlerState(name, '', rules, newHandlerCounters());
 }
 
 export class Admission {
@@ -45,9 +60,17 @@ export class Admission {
     const done = state?.parts.filter((part) => part.done).map((part) => part.handler) ?? [];
     const matching = this.#matching(message.topic, state?.only);
     const handlers = matching.filter(({ name }) => !done.includes(name));
-    if (handlers.length === 0) return this.#unwanted(message, number, state, matching.length > 0);
-    const receipt: Receipt = { number, outstanding: handlers.length };
+    // What was done by handlers that are not there any more has happened all the same.
+    const isKnown = (name: string) =>
+      done.includes(name) || matching.some((handler) => handler.name === name);
+    const gone = number === 0 ? [] : marks.takeBut(number, isKnown);
+    const outstanding = handlers.length + gone.length;
+    if (outstanding === 0) return this.#unwanted(message, number, state, matching.length > 0);
+    const receipt: Receipt = { number, outstanding };
     const nowMs = performance.now();
+    for (const [name, sends] of gone) {
+      conclusions.resume(this.#entryFor(message, receipt, goneHandler(name), 0, nowMs), sends);
+    }
     for (const handler of handlers) {
       const tried = state?.parts.find((part) => part.handler === handler.name)?.attempts ?? 0;
       const entry = this.#entryFor(message, receipt, handler, tried, nowMs);

@@ -43,6 +43,18 @@ export class Marks {
     return sends;
   }
 
+  /** As `take`, all those of a command whose handlers are not among `others`. */
+  takeBut(
+    message: MessageNumber,
+    others: (handler: string) => boolean,
+  ): [string, readonly Sent[]][] {
+    const found = this.#found.get(message);
+    if (found === undefined) return [];
+    const taken = [...found].filter(([handler]) => !others(handler));
+    for (const [handler] of taken) found.delete(handler);
+    return taken;
+  }
+
   /** What is left of those that a start found is of commands that are done. */
   forgetFound(): void {
     for (const [message, found] of this.#found) {

@@ -1,6 +1,8 @@
 /** Exactly once on the loop's side: what was sent and the end of a command go together, also after a crash. */
 import { Database } from 'bun:sqlite';
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { readMarks } from '../../core/plugins/mark.ts';
 import { by, command, plainHandlerFile } from './folder.ts';
 import { opened } from './opened.ts';
@@ -59,6 +61,25 @@ describe('a run that wrote', () => {
     after.pool.stored(after.position);
     await after.run(command('add', '4'));
     expect(marksOf(after.storePath)).toEqual([4]);
+  });
+
+  test('has happened, also where its handler is not there after the crash: what it sent goes out', async () => {
+    const before = await opened(files);
+    await before.run(command('add', '1'), command('add', '2', by('eve')));
+    await before.pool.stop(0);
+    rmSync(join(before.folder, 'add.ts'));
+    writeFileSync(
+      join(before.folder, 'too.ts'),
+      plainHandlerFile('add', "send('x', 'too', input);"),
+    );
+    const after = await opened({}, { folder: before.folder, storePath: before.storePath });
+    after.dispatch(command('add', '1'), 1, { only: 'add', parts: [] });
+    after.dispatch(command('add', '2', by('eve')), 2, { only: undefined, parts: [] });
+    after.pool.restore(2);
+    await after.until(() => after.handled.length === 2);
+    expect(after.texts).toEqual(['x_added 1', 'x_added 2', 'x_too 2']);
+    expect(after.letters).toEqual([]);
+    expect(after.notes).toContainEqual({ kind: 'handled', number: 2, handler: 'add' });
   });
 
   test('and whose command was done with before the crash leaves a mark that is forgotten', async () => {
