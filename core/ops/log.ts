@@ -13,6 +13,9 @@ export type Level = (typeof levels)[number];
 export type FieldValue = string | number | boolean | undefined;
 export type Fields = { readonly [name: string]: FieldValue };
 
+/** Fields, or how to make them where the line is written: then they tell no kind from another. */
+export type FieldsOrMaker = Fields | (() => Fields);
+
 export interface LogRecord {
   readonly timeMs: number;
   readonly level: Level;
@@ -29,10 +32,10 @@ export interface Sink {
 
 /** What everything that has something to say is given. */
 export interface Log {
-  debug(message: string, fields?: Fields): void;
-  info(message: string, fields?: Fields): void;
-  warn(message: string, fields?: Fields): void;
-  error(message: string, fields?: Fields): void;
+  debug(message: string, fields?: FieldsOrMaker): void;
+  info(message: string, fields?: FieldsOrMaker): void;
+  warn(message: string, fields?: FieldsOrMaker): void;
+  error(message: string, fields?: FieldsOrMaker): void;
 }
 
 export interface LogOptions {
@@ -63,6 +66,8 @@ interface Kind {
   withheld: number;
 }
 
+const none: Fields = {};
+
 export class Logger implements Log {
   readonly #options: LogOptions;
   readonly #least: number;
@@ -75,19 +80,19 @@ export class Logger implements Log {
     this.#now = options.now ?? Date.now;
   }
 
-  debug(message: string, fields: Fields = {}): void {
+  debug(message: string, fields: FieldsOrMaker = none): void {
     this.#take('debug', message, fields);
   }
 
-  info(message: string, fields: Fields = {}): void {
+  info(message: string, fields: FieldsOrMaker = none): void {
     this.#take('info', message, fields);
   }
 
-  warn(message: string, fields: Fields = {}): void {
+  warn(message: string, fields: FieldsOrMaker = none): void {
     this.#take('warn', message, fields);
   }
 
-  error(message: string, fields: Fields = {}): void {
+  error(message: string, fields: FieldsOrMaker = none): void {
     this.#take('error', message, fields);
   }
 
@@ -107,10 +112,11 @@ export class Logger implements Log {
     await Promise.all(this.#options.sinks.map((sink) => sink.flush()));
   }
 
-  #take(level: Level, message: string, fields: Fields): void {
+  #take(level: Level, message: string, fields: FieldsOrMaker): void {
     if (levels.indexOf(level) < this.#least) return;
     const now = this.#now();
-    const kind = this.#kindOf(level, message, fields.reason, now);
+    const reason = typeof fields === 'function' ? undefined : fields.reason;
+    const kind = this.#kindOf(level, message, reason, now);
     if (kind.written >= (this.#options.bursts?.[message] ?? this.#options.burst)) {
       kind.withheld++;
       return;
@@ -120,7 +126,7 @@ export class Logger implements Log {
       timeMs: now,
       level,
       message: shortened(message, LONGEST_FIELD),
-      fields: cleaned(fields),
+      fields: cleaned(typeof fields === 'function' ? fields() : fields),
     });
   }
 

@@ -39,7 +39,12 @@ export function observePlugins(log: Log): (event: PluginEvent) => void {
       case 'migrated':
         return log.info('migration applied', { migration: event.migration });
       case 'run-done':
-        return log.info(RUN_LINE, { ...fieldsOfRun(event.run), ...tookOf(event), outcome: 'ok' });
+        // One for each run, and few of them are written.
+        return log.info(RUN_LINE, () => ({
+          ...fieldsOfRun(event.run),
+          ...tookOf(event),
+          outcome: 'ok',
+        }));
       case 'run-failed':
         return log.error('handler failed', {
           ...fieldsOfRun(event.run),

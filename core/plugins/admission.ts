@@ -103,8 +103,7 @@ export class Admission {
   ): Waiting {
     const sequence = ++this.#sequence;
     const name = this.#names.nameOf(message, receipt.number, handler.name, sequence);
-    const { invocation, trace } = name;
-    return new Waiting(message, receipt, handler, invocation, trace, sequence, attempts, nowMs);
+    return new Waiting(message, receipt, handler, name, sequence, attempts, nowMs);
   }
 
   /** Nobody is left for a command: all are done with it, or its plugin is gone. */

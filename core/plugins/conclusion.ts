@@ -80,7 +80,7 @@ export class Conclusions {
     if (fault !== undefined) return this.#fail(entry, fault, durationMs);
     for (const sent of sends) this.#send(entry, sent);
     this.#finish(entry, wrote);
-    this.#host.report({ kind: 'run-done', run: partyOf(entry, entry.attempts + 1), durationMs });
+    this.#host.report(new RunDone(entry, durationMs));
   }
 
   /** A run of an earlier start had been committed: only what it sent is still to be given out. */
@@ -134,7 +134,7 @@ export class Conclusions {
   }
 
   #bury(entry: Waiting, { kind, detail, at, stack }: Fault): void {
-    const { message: content, receipt, handler, attempts, invocation } = entry;
+    const { message: content, receipt, handler, attempts, name } = entry;
     handler.counters.deadLetters++;
     this.#host.buried({
       message: receipt.number,
@@ -145,7 +145,7 @@ export class Conclusions {
       at,
       stack,
       attempts,
-      invocation,
+      invocation: name.invocation,
       diedAtMs: this.#host.now(),
     });
   }
@@ -201,6 +201,22 @@ export class Conclusions {
   }
 }
 
+/** Says whose run it was when somebody asks: there is one for each run, and most are only counted. */
+class RunDone {
+  readonly kind = 'run-done';
+  readonly durationMs: number | undefined;
+  readonly #entry: Waiting;
+
+  constructor(entry: Waiting, durationMs: number | undefined) {
+    this.#entry = entry;
+    this.durationMs = durationMs;
+  }
+
+  get run(): RunParty {
+    return partyOf(this.#entry, this.#entry.attempts + 1);
+  }
+}
+
 /** A message as a worker sent it, made fit to be kept: it must not hold on to the whole batch. */
 export function received(message: Message, nowMs: number): Message {
   return {
@@ -210,11 +226,9 @@ export function received(message: Message, nowMs: number): Message {
   };
 }
 
-export function partyOf(
-  { message, handler, invocation, trace }: Waiting,
-  attempt: number,
-): RunParty {
+export function partyOf({ message, handler, name }: Waiting, attempt: number): RunParty {
   const { topic, publisher } = message;
   const { user, clientIdentifier } = publisher;
+  const { invocation, trace } = name;
   return { handler: handler.name, invocation, attempt, trace, topic, user, clientIdentifier };
 }

@@ -4,9 +4,10 @@
  */
 import type { Separator } from '../auth/user-topic.ts';
 import type { MessageNumber } from '../broker/changes.ts';
-import type { Packed } from './batch.ts';
+import type { Packed, Texts } from './batch.ts';
 import type { HandlerRules } from './definition.ts';
 import type { Fault } from './fault.ts';
+import type { Origin } from './invocation.ts';
 import type { PluginFile } from './loader.ts';
 
 export type ToWorker = Load | Commands | Retire;
@@ -40,13 +41,16 @@ export interface Commands {
   readonly after: Uint32Array<ArrayBuffer>;
   /** Which handler each is for, by its place among those that the worker loaded. */
   readonly handlers: Uint32Array<ArrayBuffer>;
-  readonly invocations: readonly string[];
   /** Counted from 1. */
   readonly attempts: Uint8Array<ArrayBuffer>;
   /** The stored command that each is of; 0 for none, so that no mark is made. */
   readonly numbers: Float64Array<ArrayBuffer>;
+  /** Each empty where the command has a `FleetingName`, which follows from `origin` and its number in `sequences`. */
+  readonly invocations: Texts;
   /** Trace ids, 32 hexadecimal digits. */
-  readonly traces: readonly string[];
+  readonly traces: Texts;
+  readonly origin: Origin | undefined;
+  readonly sequences: Float64Array<ArrayBuffer>;
   /** Marks that are of no use any more: to be deleted with whatever is written next. */
   readonly forget: readonly Mark[];
 }

@@ -14,18 +14,44 @@ export interface Name {
   readonly trace: string;
 }
 
-export class Names {
-  readonly #prefix = randomBytes(4).toString('hex');
-  readonly #tracePrefix = randomBytes(10).toString('hex');
+/** What tells the names of one pool from those of another. */
+export interface Origin {
+  readonly invocation: string;
+  readonly trace: string;
+}
 
-  /** `sequence` is never used twice in the life of a process. */
+/** The name of a command that is not stored, which is written out when somebody asks: most runs are over before. */
+export class FleetingName implements Name {
+  readonly origin: Origin;
+  readonly sequence: number;
+
+  /** `sequence` is never used twice with one `origin`. */
+  constructor(origin: Origin, sequence: number) {
+    this.origin = origin;
+    this.sequence = sequence;
+  }
+
+  get invocation(): string {
+    return `${this.origin.invocation}-${this.sequence.toString(36)}`;
+  }
+
+  get trace(): string {
+    return this.origin.trace + this.sequence.toString(16).padStart(12, '0').slice(-12);
+  }
+}
+
+export class Names {
+  readonly #origin: Origin = {
+    invocation: randomBytes(4).toString('hex'),
+    trace: randomBytes(10).toString('hex'),
+  };
+
+  /** `sequence` is never used twice. */
   nameOf(message: Message, number: MessageNumber, handler: string, sequence: number): Name {
     const given = traceOf(message);
     if (number === 0) {
-      return {
-        invocation: `${this.#prefix}-${sequence.toString(36)}`,
-        trace: given ?? this.#tracePrefix + sequence.toString(16).padStart(12, '0').slice(-12),
-      };
+      const name = new FleetingName(this.#origin, sequence);
+      return given === undefined ? name : { invocation: name.invocation, trace: given };
     }
     const { topic, payload, publisher } = message;
     // A number is used once in a data folder; the content tells data folders apart.

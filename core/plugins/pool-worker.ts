@@ -1,5 +1,5 @@
 /** A worker as the pool sees it: what it holds, where it stands, and how it comes and goes. */
-import { pack, transferOf } from './batch.ts';
+import { joined, pack, transferOf } from './batch.ts';
 import {
   type Commands,
   type FromWorker,
@@ -16,6 +16,7 @@ import {
   SlotState,
   type Stray,
 } from './exchange.ts';
+import { FleetingName, type Origin } from './invocation.ts';
 import type { Taker } from './lane.ts';
 import type { PluginFile } from './loader.ts';
 import type { Waiting } from './waiting.ts';
@@ -159,6 +160,8 @@ export class PoolWorker implements Taker {
     const numbers = new Float64Array(count);
     const invocations: string[] = [];
     const traces: string[] = [];
+    const sequences = new Float64Array(count);
+    let origin: Origin | undefined;
     for (let index = 0; index < count; index++) {
       const entry = entries[index] as Waiting;
       const slot = this.#freeSlots.pop() as number;
@@ -169,14 +172,21 @@ export class PoolWorker implements Taker {
       handlers[index] = this.places.get(entry.handler.name) as number;
       attempts[index] = Math.min(255, entry.attempts + 1);
       numbers[index] = entry.receipt.number;
-      invocations.push(entry.invocation);
-      traces.push(entry.trace);
+      const { name } = entry;
+      const isFleeting = name instanceof FleetingName;
+      invocations.push(isFleeting ? '' : name.invocation);
+      traces.push(isFleeting ? '' : name.trace);
+      if (isFleeting) {
+        sequences[index] = name.sequence;
+        origin = name.origin;
+      }
       this.heldBytes += entry.bytes;
       this.expectedMs += entry.handler.pace.startMs;
     }
     this.#heldCount += count;
     const messages = pack(entries.map((entry) => entry.message));
-    const columns = { messages, slots, after, handlers, invocations, attempts, numbers, traces };
+    const names = { invocations: joined(invocations), traces: joined(traces), origin, sequences };
+    const columns = { messages, slots, after, handlers, attempts, numbers, ...names };
     const batch: Commands = { kind: 'commands', ...columns, forget };
     this.#thread.postMessage(batch, transferOf(messages));
   }

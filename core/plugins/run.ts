@@ -12,6 +12,7 @@ import type { Handler } from './definition.ts';
 import { Route } from './exchange.ts';
 import { describeThrown, type Fault, type FaultKind, fault, type Roots } from './fault.ts';
 import { readInput } from './input.ts';
+import type { Name } from './invocation.ts';
 import type { Sent } from './mark.ts';
 import { announcesCbor, PayloadProblem } from './payload.ts';
 import type { Redactor } from './secrets.ts';
@@ -64,9 +65,8 @@ export interface Command {
   readonly message: Message;
   /** 0 where it is not stored. */
   readonly number: MessageNumber;
-  readonly invocation: string;
+  readonly name: Name;
   readonly attempt: number;
-  readonly trace: string;
 }
 
 export class Run implements Speaking {
@@ -79,6 +79,7 @@ export class Run implements Speaking {
   /** Made when it is asked for: most handlers are over before they could look. */
   #abort: AbortController | undefined = undefined;
   #speaker: Speaker | undefined = undefined;
+  #called: Context<unknown>['invocation'] | undefined = undefined;
   #over = false;
   #sentBytes = 0;
   #traceParent: { readonly value: string | undefined } | undefined = undefined;
@@ -105,12 +106,18 @@ export class Run implements Speaking {
     }, this.command.source.timeoutMs);
   }
 
+  get #invocation(): Context<unknown>['invocation'] {
+    const { name, attempt } = this.command;
+    this.#called ??= { id: name.invocation, attempt, trace: name.trace };
+    return this.#called;
+  }
+
   get speaker(): Speaker {
-    const { source, invocation, trace } = this.command;
+    const { source, name } = this.command;
     this.#speaker ??= new Speaker(this.#surroundings.voice, {
       handler: source.name,
-      invocation,
-      trace,
+      invocation: name.invocation,
+      trace: name.trace,
     });
     return this.#speaker;
   }
@@ -199,7 +206,7 @@ export class Run implements Speaking {
   }
 
   #context(input: unknown): Context<unknown> {
-    const { source, message, invocation, attempt, trace } = this.command;
+    const { source, message } = this.command;
     const run = this;
     return {
       input,
@@ -207,7 +214,9 @@ export class Run implements Speaking {
       payload: message.payload,
       user: { id: message.publisher.user },
       client: { id: message.publisher.clientIdentifier },
-      invocation: { id: invocation, attempt, trace },
+      get invocation() {
+        return run.#invocation;
+      },
       secrets: source.secrets,
       resources: source.resources as undefined,
       get signal() {
@@ -240,8 +249,8 @@ export class Run implements Speaking {
     correlationData?: Uint8Array,
   ): void {
     this.#checkOpen();
-    const { source, message: command, trace } = this.command;
-    this.#traceParent ??= { value: childOf(command, trace) };
+    const { source, message: command, name } = this.command;
+    this.#traceParent ??= { value: childOf(command, name) };
     const carried = { correlationData, traceParent: this.#traceParent.value };
     const message = messageOf(source.plugin, topic, payload, options, carried);
     this.#sentBytes += message.payload.length;

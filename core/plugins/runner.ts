@@ -8,10 +8,11 @@
  * the store's transaction and awaits something holds up those of the group that stand in it as well,
  * and the start of those that are known to write.
  */
-import { unpack } from './batch.ts';
+import { parted, unpack } from './batch.ts';
 import type { Commands } from './exchange.ts';
 import { describeThrown, type Fault } from './fault.ts';
 import { Fifo } from './fifo.ts';
+import { FleetingName, type Name } from './invocation.ts';
 import { packSends } from './mark.ts';
 import { type Done, postIdle, postOutcomes } from './outcomes.ts';
 import { type Command, Run, type Source, type Surroundings } from './run.ts';
@@ -77,7 +78,8 @@ export class Runner {
   }
 
   take(commands: Commands): void {
-    const { slots, after, handlers, invocations, attempts, numbers, traces } = commands;
+    const { slots, after, handlers, attempts, numbers } = commands;
+    const names = namesOf(commands);
     this.#surroundings.store.forget(commands.forget);
     for (const [index, message] of unpack(commands.messages).entries()) {
       const slot = slots[index] as number;
@@ -85,9 +87,8 @@ export class Runner {
         source: this.#sources[handlers[index] as number] as Source,
         message,
         number: numbers[index] as number,
-        invocation: invocations[index] as string,
+        name: names[index] as Name,
         attempt: attempts[index] as number,
-        trace: traces[index] as string,
       };
       const job: Job = { slot, command, redone: 0, alone: false };
       this.#open.add(slot);
@@ -289,6 +290,16 @@ export class Runner {
     this.#begunSinceIdle = false;
     postIdle();
   }
+}
+
+function namesOf({ slots, invocations, traces, origin, sequences }: Commands): Name[] {
+  const given = parted(invocations, slots.length);
+  const tracesGiven = parted(traces, slots.length);
+  return given.map((invocation, index) =>
+    invocation === '' && origin !== undefined
+      ? new FleetingName(origin, sequences[index] as number)
+      : { invocation, trace: tracesGiven[index] as string },
+  );
 }
 
 /** Whether it is taken to write, and to have the right to with its first use of the store. */

@@ -64,9 +64,8 @@ export async function runForTest(handler: Handler, given: Given): Promise<TestRu
       },
       message,
       number: 0,
-      invocation: 'test-invocation',
+      name: { invocation: 'test-invocation', trace: TRACE },
       attempt: given.attempt ?? 1,
-      trace: TRACE,
     };
     try {
       const { run, fault } = await carryOut(command, surroundings);

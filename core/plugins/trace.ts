@@ -14,9 +14,9 @@ export function traceOf(command: Message): string | undefined {
 }
 
 /** What a run of `command` gives what it sends, under the same trace id; undefined where the command carried none. */
-export function childOf(command: Message, trace: string): string | undefined {
+export function childOf(command: Message, name: { readonly trace: string }): string | undefined {
   const flags = parentOf(command)?.[2];
-  return flags && `00-${trace}-${randomBytes(8).toString('hex')}-${flags}`;
+  return flags && `00-${name.trace}-${randomBytes(8).toString('hex')}-${flags}`;
 }
 
 function parentOf({ properties }: Message): RegExpExecArray | undefined {

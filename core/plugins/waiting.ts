@@ -4,6 +4,7 @@ import type { Message } from '../mqtt/packet.ts';
 import type { HandlerRules } from './definition.ts';
 import type { HandlerCounters } from './events.ts';
 import { Fifo } from './fifo.ts';
+import type { Name } from './invocation.ts';
 import type { Lane } from './lane.ts';
 
 /** What the broker is told once every handler of a command is done with it. */
@@ -65,8 +66,7 @@ export class Waiting {
   readonly receipt: Receipt;
   readonly handler: HandlerState;
   /** The same for each attempt, also after a restart where the command is stored. */
-  readonly invocation: string;
-  readonly trace: string;
+  readonly name: Name;
   /** Order of arrival. */
   readonly sequence: number;
   /** For the bound of the queue. */
@@ -90,8 +90,7 @@ export class Waiting {
     message: Message,
     receipt: Receipt,
     handler: HandlerState,
-    invocation: string,
-    trace: string,
+    name: Name,
     sequence: number,
     attempts: number,
     nowMs: number,
@@ -99,8 +98,7 @@ export class Waiting {
     this.message = message;
     this.receipt = receipt;
     this.handler = handler;
-    this.invocation = invocation;
-    this.trace = trace;
+    this.name = name;
     this.sequence = sequence;
     this.bytes = ENTRY_BYTES + message.topic.length + message.payload.length;
     this.attempts = attempts;

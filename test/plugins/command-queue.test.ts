@@ -113,7 +113,7 @@ describe('a lane', () => {
       const publisher = { user: '', clientIdentifier, device: false };
       const message = command('x', '', { publisher });
       const receipt = { number: 0, outstanding: 1 };
-      queue.add(new Waiting(message, receipt, handler, '', '', 0, 0, 0));
+      queue.add(new Waiting(message, receipt, handler, { invocation: '', trace: '' }, 0, 0, 0));
     }
     expect(queue.take(new Hand())?.message.publisher.clientIdentifier).toBe('a');
     expect(queue.take(new Hand())?.message.publisher.clientIdentifier).toBe('b');
@@ -144,7 +144,17 @@ function share(...topics: readonly [topic: string, user: string][]): boolean {
   for (const [topic, user] of topics) {
     const publisher = { user, clientIdentifier: 'x', device: user !== '' };
     const message = command(topic, '', { publisher });
-    queue.add(new Waiting(message, { number: 0, outstanding: 1 }, handler, '', '', 0, 0, 0));
+    queue.add(
+      new Waiting(
+        message,
+        { number: 0, outstanding: 1 },
+        handler,
+        { invocation: '', trace: '' },
+        0,
+        0,
+        0,
+      ),
+    );
   }
   expect(queue.take(new Hand())).toBeDefined();
   return queue.take(new Hand()) === undefined;

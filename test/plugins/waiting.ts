@@ -26,5 +26,5 @@ let sequence = 0;
 export function entryOf(user: string, handler: HandlerState, payload = '', number = 0): Waiting {
   const message = command('a', payload, by(user));
   const receipt = { number, outstanding: 1 };
-  return new Waiting(message, receipt, handler, '', '', ++sequence, 0, 0);
+  return new Waiting(message, receipt, handler, { invocation: '', trace: '' }, ++sequence, 0, 0);
 }
