@@ -1,6 +1,6 @@
 /** The handlers' database, as workers hold it that share a lock: here each `HandlerStore` stands for one. */
 import type { Database } from 'bun:sqlite';
-import { afterAll, describe, expect, test } from 'bun:test';
+import { afterAll, describe, expect, spyOn, test } from 'bun:test';
 import { join } from 'node:path';
 import type { Store } from '../../core/plugins/context.ts';
 import { readMarks } from '../../core/plugins/mark.ts';
@@ -314,4 +314,30 @@ test('SQL is a template, of one statement, that leaves the transaction alone', (
   // A `with` may write.
   store.run`with more (n) as (values (5)) update account set amount = (select n from more)`;
   expect(store.all`select distinct amount from account`).toEqual([{ amount: 5 }]);
+});
+
+test('a statement is prepared once for each place in the code and connection, however many runs come by', () => {
+  const prepared: string[] = [];
+  const { stores } = storesOver(1, (database) => {
+    const prepare = database.prepare.bind(database);
+    spyOn(database, 'prepare').mockImplementation((text: string) => {
+      prepared.push(text);
+      return prepare(text);
+    });
+  });
+  const [one] = stores;
+  for (let more = 1; more <= 5; more++) {
+    const run = begin(one);
+    add(run, more);
+    one.keep(run.use, undefined);
+    one.commit();
+    amount(begin(one));
+    one.rest();
+  }
+  expect(prepared.filter((text) => text.includes('account'))).toEqual([
+    // By the connection that reads, which has to know whether it writes, and by the one that does.
+    'update account set amount = amount + ? where name = ?',
+    'update account set amount = amount + ? where name = ?',
+    'select amount from account where name = ?',
+  ]);
 });
