@@ -35,25 +35,33 @@ export interface Load {
 export interface Commands {
   readonly kind: 'commands';
   readonly messages: Packed;
-  /** What each run is called until its outcome: below `SLOTS`, and free again once that is posted. */
-  readonly slots: Uint32Array<ArrayBuffer>;
-  /** For each the slot, plus 1, of an earlier run that must be over before it begins; 0 for none. */
-  readonly after: Uint32Array<ArrayBuffer>;
-  /** Which handler each is for, by its place among those that the worker loaded. */
-  readonly handlers: Uint32Array<ArrayBuffer>;
-  /** Counted from 1. */
-  readonly attempts: Uint8Array<ArrayBuffer>;
-  /** The stored command that each is of; 0 for none, so that no mark is made. */
-  readonly numbers: Float64Array<ArrayBuffer>;
-  /** Each empty where the command has a `FleetingName`, which follows from `origin` and its number in `sequences`. */
+  /** `ToRun.Count` numbers for each run: in one array, for what each array costs on its way. */
+  readonly runs: Float64Array<ArrayBuffer>;
+  /** Each empty where the command has a `FleetingName`, which follows from `origin` and its sequence. */
   readonly invocations: Texts;
   /** Trace ids, 32 hexadecimal digits. */
   readonly traces: Texts;
   readonly origin: Origin | undefined;
-  readonly sequences: Float64Array<ArrayBuffer>;
   /** Marks that are of no use any more: to be deleted with whatever is written next. */
   readonly forget: readonly Mark[];
 }
+
+/** What a run is to be begun with. */
+export const ToRun = {
+  /** What it is called until its outcome: below `SLOTS`, and free again once that is posted. */
+  Slot: 0,
+  /** The slot, plus 1, of an earlier run that must be over before it begins; 0 for none. */
+  After: 1,
+  /** Which handler it is of, by its place among those that the worker loaded. */
+  Handler: 2,
+  /** Counted from 1. */
+  Attempt: 3,
+  /** The stored command that it is of; 0 for none, so that no mark is made. */
+  Number: 4,
+  /** Of its `FleetingName`. */
+  Sequence: 5,
+  Count: 6,
+} as const;
 
 /** What tells that a run has been committed: see `mark.ts`. */
 export interface Mark {
@@ -92,17 +100,10 @@ export interface LoadedHandler {
 /** What became of runs, in the order in which they settled: committed, or failed and undone. */
 export interface Outcomes {
   readonly kind: 'outcomes';
-  readonly slots: Uint32Array<ArrayBuffer>;
-  /** From the beginning of each to its end, what it awaited included. */
-  readonly durationsMs: Float32Array<ArrayBuffer>;
-  /** How long each kept the thread before it first awaited something. */
-  readonly startsMs: Float32Array<ArrayBuffer>;
-  /** By index in `slots`. */
+  /** `Settled.Count` numbers for each run. */
+  readonly runs: Float64Array<ArrayBuffer>;
+  /** By the place of the run among these. */
   readonly faults: readonly (readonly [index: number, fault: Fault])[];
-  /** 1 where it wrote to the store, so that there is a mark to forget. */
-  readonly wrote: Uint8Array<ArrayBuffer>;
-  /** How many of `sends` each has. */
-  readonly sendCounts: Uint32Array<ArrayBuffer>;
   /** One of `Route` for each of `sends`. */
   readonly routes: Uint8Array<ArrayBuffer>;
   /** Undefined where nothing was sent. `expiresAtMs` counts from now. */
@@ -110,6 +111,20 @@ export interface Outcomes {
   /** Bytes on the heap of this worker when it last looked; 0 where it has not. */
   readonly heapBytes: number;
 }
+
+/** How a run ended. */
+export const Settled = {
+  Slot: 0,
+  /** From its beginning to its end, what it awaited included. */
+  DurationMs: 1,
+  /** How long it kept the thread before it first awaited something. */
+  StartMs: 2,
+  /** 1 where it wrote to the store, so that there is a mark to forget. */
+  Wrote: 3,
+  /** How many of `sends` it has. */
+  Sends: 4,
+  Count: 5,
+} as const;
 
 /** How a message was sent: `publish`, `send`, or as the reply to a Response Topic. */
 export const Route = { Publish: 0, Send: 1, Reply: 2 } as const;

@@ -1,7 +1,7 @@
 /** What a worker posts. */
 import type { Message } from '../mqtt/packet.ts';
 import { pack, transferOf } from './batch.ts';
-import type { FromWorker, Outcomes } from './exchange.ts';
+import { type FromWorker, type Outcomes, Settled } from './exchange.ts';
 import type { Fault } from './fault.ts';
 import type { Run } from './run.ts';
 import type { Job } from './runner.ts';
@@ -30,25 +30,21 @@ let heapLookedAtMs = Number.NEGATIVE_INFINITY;
 
 export function postOutcomes(group: readonly Done[]): void {
   if (group.length === 0) return;
-  const count = group.length;
-  const slots = new Uint32Array(count);
-  const durationsMs = new Float32Array(count);
-  const startsMs = new Float32Array(count);
-  const wrote = new Uint8Array(count);
-  const sendCounts = new Uint32Array(count);
+  const runs = new Float64Array(Settled.Count * group.length);
   const faults: [number, Fault][] = [];
   const sends: Message[] = [];
   const routes: number[] = [];
   for (const [index, done] of group.entries()) {
-    slots[index] = done.job.slot;
-    durationsMs[index] = done.durationMs;
-    startsMs[index] = done.startMs;
+    const row = Settled.Count * index;
+    runs[row + Settled.Slot] = done.job.slot;
+    runs[row + Settled.DurationMs] = done.durationMs;
+    runs[row + Settled.StartMs] = done.startMs;
     if (done.fault !== undefined) {
       faults.push([index, done.fault]);
       continue;
     }
-    wrote[index] = done.wrote ? 1 : 0;
-    sendCounts[index] = done.run.sends.length;
+    runs[row + Settled.Wrote] = done.wrote ? 1 : 0;
+    runs[row + Settled.Sends] = done.run.sends.length;
     for (const { route, message } of done.run.sends) {
       sends.push(message);
       routes.push(route);
@@ -57,12 +53,8 @@ export function postOutcomes(group: readonly Done[]): void {
   const packed = sends.length === 0 ? undefined : pack(sends);
   const outcomes: Outcomes = {
     kind: 'outcomes',
-    slots,
-    durationsMs,
-    startsMs,
+    runs,
     faults,
-    wrote,
-    sendCounts,
     routes: Uint8Array.from(routes),
     sends: packed,
     heapBytes: lookAtHeap(),

@@ -15,6 +15,7 @@ import {
   SLOTS,
   SlotState,
   type Stray,
+  ToRun,
 } from './exchange.ts';
 import { FleetingName, type Origin } from './invocation.ts';
 import type { Taker } from './lane.ts';
@@ -153,31 +154,27 @@ export class PoolWorker implements Taker {
   post(entries: readonly Waiting[], forget: readonly Mark[], nowMs: number): void {
     if (this.#heldCount === 0) this.#stoodSinceMs = nowMs;
     const count = entries.length;
-    const slots = new Uint32Array(count);
-    const after = new Uint32Array(count);
-    const handlers = new Uint32Array(count);
-    const attempts = new Uint8Array(count);
-    const numbers = new Float64Array(count);
+    const runs = new Float64Array(ToRun.Count * count);
     const invocations: string[] = [];
     const traces: string[] = [];
-    const sequences = new Float64Array(count);
     let origin: Origin | undefined;
     for (let index = 0; index < count; index++) {
       const entry = entries[index] as Waiting;
       const slot = this.#freeSlots.pop() as number;
       entry.slot = slot;
       this.#held[slot] = entry;
-      slots[index] = slot;
-      after[index] = (entry.after?.slot ?? -1) + 1;
-      handlers[index] = this.places.get(entry.handler.name) as number;
-      attempts[index] = Math.min(255, entry.attempts + 1);
-      numbers[index] = entry.receipt.number;
+      const row = ToRun.Count * index;
+      runs[row + ToRun.Slot] = slot;
+      runs[row + ToRun.After] = (entry.after?.slot ?? -1) + 1;
+      runs[row + ToRun.Handler] = this.places.get(entry.handler.name) as number;
+      runs[row + ToRun.Attempt] = entry.attempts + 1;
+      runs[row + ToRun.Number] = entry.receipt.number;
       const { name } = entry;
       const isFleeting = name instanceof FleetingName;
       invocations.push(isFleeting ? '' : name.invocation);
       traces.push(isFleeting ? '' : name.trace);
       if (isFleeting) {
-        sequences[index] = name.sequence;
+        runs[row + ToRun.Sequence] = name.sequence;
         origin = name.origin;
       }
       this.heldBytes += entry.bytes;
@@ -185,9 +182,8 @@ export class PoolWorker implements Taker {
     }
     this.#heldCount += count;
     const messages = pack(entries.map((entry) => entry.message));
-    const names = { invocations: joined(invocations), traces: joined(traces), origin, sequences };
-    const columns = { messages, slots, after, handlers, attempts, numbers, ...names };
-    const batch: Commands = { kind: 'commands', ...columns, forget };
+    const names = { invocations: joined(invocations), traces: joined(traces), origin };
+    const batch: Commands = { kind: 'commands', messages, runs, ...names, forget };
     this.#thread.postMessage(batch, transferOf(messages));
   }
 

@@ -24,7 +24,7 @@ import {
   type PluginCounters,
   type PluginEvent,
 } from './events.ts';
-import type { Outcomes, Route } from './exchange.ts';
+import { type Outcomes, type Route, Settled } from './exchange.ts';
 import { type Fault, fault } from './fault.ts';
 import { HandlerStates } from './handler-states.ts';
 import { Losses } from './losses.ts';
@@ -317,23 +317,24 @@ export class Pool {
   }
 
   #settled(worker: PoolWorker, outcomes: Outcomes): void {
-    const { slots, durationsMs, startsMs, faults, wrote, sendCounts, routes } = outcomes;
+    const { runs, faults, routes } = outcomes;
     const messages = outcomes.sends === undefined ? [] : unpack(outcomes.sends);
     const nowMs = this.#host.now();
     const faultsByIndex = new Map(faults);
     let sent = 0;
-    for (const [index, slot] of slots.entries()) {
+    for (let index = 0, row = 0; row < runs.length; index++, row += Settled.Count) {
       const sends: Sent[] = [];
-      for (let left = sendCounts[index] as number; left > 0; left--, sent++) {
+      for (let left = runs[row + Settled.Sends] as number; left > 0; left--, sent++) {
         const message = received(messages[sent] as Message, nowMs);
         sends.push({ route: routes[sent] as Route, message });
       }
-      const entry = worker.takeSettled(slot);
+      const entry = worker.takeSettled(runs[row + Settled.Slot] as number);
       if (entry === undefined) continue;
-      const durationMs = durationsMs[index] as number;
-      entry.handler.learn(durationMs, startsMs[index] as number);
+      const durationMs = runs[row + Settled.DurationMs] as number;
+      entry.handler.learn(durationMs, runs[row + Settled.StartMs] as number);
       const why = faultsByIndex.get(index);
-      this.#conclusions.take({ entry, fault: why, durationMs, wrote: wrote[index] === 1, sends });
+      const wrote = runs[row + Settled.Wrote] === 1;
+      this.#conclusions.take({ entry, fault: why, durationMs, wrote, sends });
     }
     worker.reckon();
     this.#weigh(worker, outcomes.heapBytes);

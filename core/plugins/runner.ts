@@ -9,7 +9,7 @@
  * and the start of those that are known to write.
  */
 import { parted, unpack } from './batch.ts';
-import type { Commands } from './exchange.ts';
+import { type Commands, ToRun } from './exchange.ts';
 import { describeThrown, type Fault } from './fault.ts';
 import { Fifo } from './fifo.ts';
 import { FleetingName, type Name } from './invocation.ts';
@@ -78,21 +78,22 @@ export class Runner {
   }
 
   take(commands: Commands): void {
-    const { slots, after, handlers, attempts, numbers } = commands;
+    const { runs } = commands;
     const names = namesOf(commands);
     this.#surroundings.store.forget(commands.forget);
     for (const [index, message] of unpack(commands.messages).entries()) {
-      const slot = slots[index] as number;
+      const row = ToRun.Count * index;
+      const slot = runs[row + ToRun.Slot] as number;
       const command: Command = {
-        source: this.#sources[handlers[index] as number] as Source,
+        source: this.#sources[runs[row + ToRun.Handler] as number] as Source,
         message,
-        number: numbers[index] as number,
+        number: runs[row + ToRun.Number] as number,
         name: names[index] as Name,
-        attempt: attempts[index] as number,
+        attempt: runs[row + ToRun.Attempt] as number,
       };
       const job: Job = { slot, command, redone: 0, alone: false };
       this.#open.add(slot);
-      const before = (after[index] as number) - 1;
+      const before = (runs[row + ToRun.After] as number) - 1;
       if (!this.#open.has(before)) this.#ready.push(job);
       else this.#behind.set(before, [...(this.#behind.get(before) ?? []), job]);
     }
@@ -292,12 +293,13 @@ export class Runner {
   }
 }
 
-function namesOf({ slots, invocations, traces, origin, sequences }: Commands): Name[] {
-  const given = parted(invocations, slots.length);
-  const tracesGiven = parted(traces, slots.length);
+function namesOf({ runs, invocations, traces, origin }: Commands): Name[] {
+  const count = runs.length / ToRun.Count;
+  const given = parted(invocations, count);
+  const tracesGiven = parted(traces, count);
   return given.map((invocation, index) =>
     invocation === '' && origin !== undefined
-      ? new FleetingName(origin, sequences[index] as number)
+      ? new FleetingName(origin, runs[ToRun.Count * index + ToRun.Sequence] as number)
       : { invocation, trace: tracesGiven[index] as string },
   );
 }
