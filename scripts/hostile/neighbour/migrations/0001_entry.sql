@@ -1,0 +1,1 @@
+create table entry (number integer not null) strict;

@@ -1,0 +1,5 @@
+/** Exports what it would have given to `defineHandler`. */
+export default {
+  topic: 'hostile',
+  run() {},
+};
