@@ -27,6 +27,7 @@ import { openListeners } from './listeners.ts';
 import type { Log } from './log.ts';
 import { observe } from './observe.ts';
 import { openPlugins } from './plugins.ts';
+import { roomForConnections } from './room.ts';
 import { type Config, limitsOf } from './settings.ts';
 import { openTls } from './tls-files.ts';
 import { version } from './version.ts';
@@ -137,14 +138,17 @@ function openTurn(
   handle: TurnOptions['handle'],
 ): Turn {
   const bus = createLocalBus();
+  const room = roomForConnections(config.maximumConnections);
+  if (room.warning !== undefined) log.warn(room.warning);
   const turn = new Turn({
     storage: stored?.storage,
+    maximumLingering: room.lingering,
     broker: (outbox) =>
       createBroker({
         outbox,
         policy,
         version,
-        limits: limitsOf(config),
+        limits: { ...limitsOf(config), maximumConnections: room.connections },
         assignClientIdentifier: () => `auto-${randomUUID()}`,
         startedAt: Date.now(),
         durable: stored !== undefined,

@@ -3,6 +3,7 @@
  * ends one that is stuck. When the plugins folder has changed it raises new workers beside the old: new
  * commands go to the new ones, while the old finish what they have begun and end.
  */
+import { hasDescriptorsForThread } from '../store/descriptors.ts';
 import { Catalogue } from './catalogue.ts';
 import { Copies } from './copies.ts';
 import type { PluginEvent } from './events.ts';
@@ -206,6 +207,7 @@ export class Crew {
     let missing: Fault | undefined;
     for (;;) {
       if (this.#stopped || generation !== this.#generation) return;
+      if (!hasDescriptorsForThread()) return this.#replace('no file descriptors are left');
       const { worker, outcome } = await this.#raise(files, this.#serving?.source ?? '');
       if (this.#stopped || generation !== this.#generation) return this.#end(worker);
       // These did load before.

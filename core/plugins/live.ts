@@ -7,6 +7,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasDescriptorsForThread } from '../store/descriptors.ts';
 import type { PluginEvent } from './events.ts';
 import { type Fault, fault } from './fault.ts';
 import { StoreProblem } from './store.ts';
@@ -124,6 +125,7 @@ export class LiveFolder {
     if (this.#stopped) return;
     // One at a time: whatever is under way is followed by another look.
     if (this.#thread !== undefined) return this.#lookAfter(QUIET_MS, atOnce);
+    if (!hasDescriptorsForThread()) return this.#lookAfter(LONGEST_MS, atOnce);
     clearTimeout(this.#timer);
     this.#touchedSinceMs = undefined;
     const waitedMs = performance.now() - (this.#unsettledSinceMs ?? Number.POSITIVE_INFINITY);

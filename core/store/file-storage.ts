@@ -3,10 +3,12 @@
  * was sent and is not answered is kept, so that a thread that is lost can be replaced; the number of
  * a batch tells the new one whether the old one had committed it.
  */
+
 import type { Change, MessageNumber, Sequence, SessionNumber } from '../broker/changes.ts';
 import { packBatch } from './batch.ts';
 import type { FetchRequest } from './broker-file.ts';
 import { type CommandRequest, unpackCommands } from './commands.ts';
+import { hasDescriptorsForThread } from './descriptors.ts';
 import { unpackFetched } from './fetched.ts';
 import { type Gathering, Journal } from './journal.ts';
 import { type LetterTally, unbounded } from './letter-box.ts';
@@ -205,7 +207,14 @@ export class FileStorage implements Storage {
     if (!this.#started) return this.#refuse('the storage thread does not start');
     const reason = 'the storage thread ended, and is started again';
     this.#options.status({ ok: false, reason, code: 'THREAD_LOST' });
-    setTimeout(() => this.#start(), this.#pauseMs);
+    this.#startAgain();
+  }
+
+  #startAgain(): void {
+    setTimeout(() => {
+      if (hasDescriptorsForThread()) this.#start();
+      else this.#startAgain();
+    }, this.#pauseMs);
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
   }
 

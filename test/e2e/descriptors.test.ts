@@ -1,0 +1,86 @@
+/** More connections than the process has file descriptors for: it stays, and serves those who come after. */
+import { expect, test } from 'bun:test';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { bellhop, Folder, freePorts } from './executable.ts';
+
+const DESCRIPTORS = 200;
+const FLOOD = 600;
+
+/** Resolves to whether a socket was accepted; it stays open. */
+function open(port: number, sockets: Socket[]): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    sockets.push(socket);
+    socket.once('connect', resolve);
+    socket.once('error', () => resolve());
+  });
+}
+
+test('a flood of connections neither ends the process nor keeps it from its work', async () => {
+  using folder = new Folder();
+  const [mqttPort = 0, httpsPort = 0] = await freePorts(2);
+  const child = Bun.spawn(
+    ['sh', '-c', `ulimit -n ${DESCRIPTORS}; exec "$@"`, 'sh', ...bellhop, 'serve'],
+    {
+      cwd: folder.path,
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOME: folder.path,
+        HOST: '127.0.0.1',
+        MQTT_PORT: String(mqttPort),
+        MQTTS_PORT: '0',
+        HTTPS_PORT: String(httpsPort),
+        DATA_DIR: join(folder.path, 'data'),
+        PLUGINS_DIR: join(folder.path, 'plugins'),
+        LOG_FORMAT: 'json',
+      },
+      stdout: 'pipe',
+      stderr: 'inherit',
+    },
+  );
+  try {
+    let log = '';
+    const decoder = new TextDecoder();
+    const serving = Promise.withResolvers<void>();
+    const reading = (async () => {
+      for await (const bytes of child.stdout) {
+        log += decoder.decode(bytes, { stream: true });
+        if (log.includes('"serving"')) serving.resolve();
+      }
+    })();
+    await serving.promise;
+    const sockets: Socket[] = [];
+    for (const port of [mqttPort, httpsPort]) {
+      for (let count = 0; count < FLOOD; count += 50) {
+        await Promise.all(Array.from({ length: 50 }, () => open(port, sockets)));
+      }
+      // A change of the plugins folder wants a thread just now.
+      await Bun.write(join(folder.path, 'plugins', `at-${port}.ts`), 'export const nothing = 1;');
+    }
+    expect(child.exitCode).toBeNull();
+    const gone = sockets.map(
+      (socket) =>
+        new Promise<void>((resolve) =>
+          socket.destroyed ? resolve() : socket.once('close', () => resolve()),
+        ),
+    );
+    for (const socket of sockets) socket.destroy();
+    await Promise.all(gone);
+    const health = Bun.spawnSync([...bellhop, 'health'], {
+      cwd: folder.path,
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOME: folder.path,
+        HOST: '127.0.0.1',
+        HTTPS_PORT: String(httpsPort),
+      },
+    });
+    expect(health.exitCode).toBe(0);
+    child.kill('SIGTERM');
+    expect(await child.exited).toBe(0);
+    await reading;
+  } finally {
+    child.kill('SIGKILL');
+  }
+}, 120_000);
