@@ -1,5 +1,6 @@
 /** More connections than the process has file descriptors for: it stays, and serves those who come after. */
 import { expect, test } from 'bun:test';
+import { mkdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { bellhop, Folder, freePorts } from './executable.ts';
@@ -19,6 +20,8 @@ function open(port: number, sockets: Socket[]): Promise<void> {
 
 test('a flood of connections neither ends the process nor keeps it from its work', async () => {
   using folder = new Folder();
+  mkdirSync(join(folder.path, 'plugins'));
+  folder.write('plugins/first.ts', 'export const nothing = 0;');
   const [mqttPort = 0, httpsPort = 0] = await freePorts(2);
   const child = Bun.spawn(
     ['sh', '-c', `ulimit -n ${DESCRIPTORS}; exec "$@"`, 'sh', ...bellhop, 'serve'],
@@ -55,9 +58,10 @@ test('a flood of connections neither ends the process nor keeps it from its work
       for (let count = 0; count < FLOOD; count += 50) {
         await Promise.all(Array.from({ length: 50 }, () => open(port, sockets)));
       }
-      // A change of the plugins folder wants a thread just now.
-      await Bun.write(join(folder.path, 'plugins', `at-${port}.ts`), 'export const nothing = 1;');
     }
+    // A change of the plugins folder wants a thread just now, and has to wait for it.
+    folder.write('plugins/first.ts', 'export const nothing = 1;');
+    await Promise.race([child.exited, Bun.sleep(1_000)]);
     expect(child.exitCode).toBeNull();
     const gone = sockets.map(
       (socket) =>
