@@ -60,7 +60,10 @@ check('format and lint', [join(packages, 'biome'), 'ci', '--error-on-warnings', 
 check('types', [join(packages, 'tsc'), '--noEmit']);
 check('pages printed from the code', [process.execPath, 'scripts/docs.ts', '--check']);
 check('the executable', [process.execPath, 'scripts/build.ts', 'host']);
-check('25 kills', [process.execPath, 'scripts/crash.ts', '--cycles', '25', '--seed', '1']);
+for (const script of ['crash', 'crash-handlers']) {
+  const kills = ['--cycles', '25', '--seed', '1'];
+  check(`25 kills: ${script}`, [process.execPath, `scripts/${script}.ts`, ...kills]);
+}
 test('tests', process.argv.slice(2));
 rmSync(scratch, { recursive: true });
 
