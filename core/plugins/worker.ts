@@ -110,8 +110,23 @@ class HandlerWorker {
 let worker: HandlerWorker | undefined;
 let roots: readonly string[] = [];
 
+/** So many are told in a second: a timer that is left behind can throw thousands of times, for ever. */
+const MOST_STRAYS = 100;
+let strays = 0;
+let straysSinceMs = Number.NEGATIVE_INFINITY;
+
 function stray(thrown: unknown): void {
-  post({ kind: 'stray', fault: redactor.fault(describeThrown('stray', thrown, roots)) });
+  const now = performance.now();
+  if (now - straysSinceMs >= 1_000) {
+    straysSinceMs = now;
+    strays = 0;
+  }
+  if (strays > MOST_STRAYS) return;
+  const why =
+    strays++ === MOST_STRAYS
+      ? fault('stray', 'further errors within this second are left out')
+      : describeThrown('stray', thrown, roots);
+  post({ kind: 'stray', fault: redactor.fault(why) });
 }
 
 process.on('uncaughtException', stray);

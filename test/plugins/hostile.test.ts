@@ -95,6 +95,16 @@ describe('a handler cannot stop the broker', () => {
     ]);
     expect(await exited).toBe(0);
   });
+
+  test('a flood of what is left behind is told in part, and does not come to the loop', async () => {
+    const program = join(import.meta.dir, 'stray-flood-program.ts');
+    const { stdout, exited } = Bun.spawn([process.execPath, program], { stdout: 'pipe' });
+    expect((await stdout.text()).trim().split('\n')).toEqual([
+      'few are told',
+      'further errors within this second are left out',
+    ]);
+    expect(await exited).toBe(0);
+  });
 });
 
 describe('several workers', () => {
