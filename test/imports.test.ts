@@ -36,9 +36,9 @@ const exceptions: readonly { readonly from: RegExp; readonly to: RegExp; readonl
       why: 'what a run sent lies in its mark as messages lie in the file of the broker',
     },
     {
-      from: /^core\/plugins\/mark\.ts$/,
-      to: /^core\/store\/(message-form|packed)\.ts$/,
-      why: 'what a run sent lies in its mark as messages lie in the broker’s file',
+      from: /^core\/plugins\/(crew|live)\.ts$/,
+      to: /^core\/store\/descriptors\.ts$/,
+      why: 'a thread wants file descriptors, whoever begins it',
     },
     {
       from: /^core\/http\//,

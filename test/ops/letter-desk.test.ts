@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { createBroker } from '../../core/broker/broker.ts';
 import type { Change, CommandState, MessageNumber } from '../../core/broker/changes.ts';
 import { defaultLimits } from '../../core/broker/limits.ts';
@@ -101,12 +102,18 @@ async function run(): Promise<Running> {
   return { desk, handed };
 }
 
+/** Resolves once so many commands were handed over: the turn in which they are on disk has to settle. */
+async function handedOver(handed: Running['handed'], count: number): Promise<void> {
+  for (let turns = 0; turns < 1_000 && handed.length < count; turns++) await setImmediate();
+}
+
 test('a running broker is handed what is replayed, for its handler alone and whatever its age; the letter goes', async () => {
   await fill('a', 'b', 'a');
   const { desk, handed } = await run();
   const answer = await desk.act('replay', { kind: 'numbers', numbers: [4, 2, 4] });
   expect(answer).toEqual({ kind: 'done', count: 2 });
   expect(numbers()).toEqual([6]);
+  await handedOver(handed, 1);
   const seen = handed.map(([message, number, state]) => [[...message.payload], number, state]);
   expect(seen).toEqual([
     [[3], 7, { only: 'b', parts: [] }],
@@ -162,6 +169,7 @@ test('of two requests for the same letter at once, one gets it', async () => {
     desk.act('replay', { kind: 'numbers', numbers: [2] }),
   ]);
   expect(both.map(({ kind }) => kind)).toEqual(['done', 'refused']);
+  await handedOver(handed, 1);
   expect(handed).toHaveLength(1);
 });
 
@@ -169,6 +177,7 @@ test('more letters than are dealt with at once are all dealt with', async () => 
   await fill(...Array.from({ length: 200 }, (_, index) => (index % 2 === 0 ? 'a' : 'b')));
   const { desk, handed } = await run();
   expect(await desk.act('replay', { kind: 'all' })).toEqual({ kind: 'done', count: 200 });
+  await handedOver(handed, 200);
   expect([numbers(), handed.length]).toEqual([[], 200]);
 });
 
@@ -232,6 +241,7 @@ test('a letter that found no handler is for all that match its topic, whoever is
   await fill('', '');
   const { desk, handed } = await run();
   expect(await desk.act('replay', { kind: 'numbers', numbers: [2] })).toMatchObject({ count: 1 });
+  await handedOver(handed, 1);
   expect(handed.map(([, , state]) => state)).toEqual([undefined]);
   await lifecycle.close();
   expect(await actOnFile(folder, 'replay', { kind: 'all' })).toMatchObject({ count: 1 });
