@@ -39,10 +39,15 @@ function goneHandler(name: string): HandlerState {
   return new HandlerState(name, '', rules, newHandlerCounters());
 }
 
+const nobody: readonly string[] = [];
+
 export class Admission {
   readonly #parts: AdmissionParts;
   readonly #names = new Names();
   #catalogue: Catalogue | undefined = undefined;
+  /** The topic that came last, and whose it is: most often the next one is the same. */
+  #topic: TopicName | undefined = undefined;
+  #ofTopic: readonly HandlerState[] = [];
   #sequence = 0;
 
   constructor(parts: AdmissionParts) {
@@ -52,14 +57,16 @@ export class Admission {
   /** The handlers are those of `catalogue` from now on. */
   become(catalogue: Catalogue): void {
     this.#catalogue = catalogue;
+    this.#topic = undefined;
   }
 
   /** Takes a command in, whether there is room or not where it is stored. */
   take(message: Message, number: MessageNumber, state: CommandState | undefined): void {
     const { queue, marks, conclusions, drop } = this.#parts;
-    const done = state?.parts.filter((part) => part.done).map((part) => part.handler) ?? [];
     const matching = this.#matching(message.topic, state?.only);
-    const handlers = matching.filter(({ name }) => !done.includes(name));
+    const done = state === undefined ? nobody : handlersDone(state);
+    const handlers =
+      done.length === 0 ? matching : matching.filter(({ name }) => !done.includes(name));
     // What was done by handlers that are not there any more has happened all the same.
     const isKnown = (name: string) =>
       done.includes(name) || matching.some((handler) => handler.name === name);
@@ -88,8 +95,13 @@ export class Admission {
   #matching(topic: TopicName, only: string | undefined): readonly HandlerState[] {
     const catalogue = this.#catalogue;
     if (catalogue === undefined) return [];
-    if (only === undefined || only === '')
-      return this.#parts.handlers.of(catalogue.matching(topic));
+    if (only === undefined || only === '') {
+      if (topic !== this.#topic) {
+        this.#ofTopic = this.#parts.handlers.of(catalogue.matching(topic));
+        this.#topic = topic;
+      }
+      return this.#ofTopic;
+    }
     const handler = catalogue.named(only);
     return handler === undefined ? [] : this.#parts.handlers.of([handler]);
   }
@@ -137,4 +149,8 @@ export class Admission {
     });
     if (number !== 0) host.handled(number, undefined);
   }
+}
+
+function handlersDone({ parts }: CommandState): readonly string[] {
+  return parts.filter((part) => part.done).map((part) => part.handler);
 }
