@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test';
+import { Histogram } from '../../core/broker/histogram.ts';
 import { dropReasons } from '../../core/broker/outbox.ts';
 import { LoopLag } from '../../core/http/loop-lag.ts';
 import { metricsPage } from '../../core/http/metrics.ts';
 import { MetricsPage } from '../../core/http/prometheus.ts';
-import { Histogram } from '../../core/broker/histogram.ts';
 import { socketRefusals } from '../../core/net/counters.ts';
 import { stage } from '../net/fake-broker.ts';
 
