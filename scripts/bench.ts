@@ -149,6 +149,10 @@ if (!values.render) {
   const brokers = [bellhop(values.binary), mosquitto(), nats(), aedes(values.aedes)].filter(
     (each) => each !== undefined && (wanted === undefined || wanted.includes(each.name)),
   ) as Broker[];
+  if (brokers.length === 0 || (wanted !== undefined && brokers.length < wanted.length)) {
+    console.error('--brokers takes names of those that are installed: Bellhop,Mosquitto,NATS,Aedes');
+    process.exit(2);
+  }
   const generator =
     values.mqload === undefined ? ownGenerator(values.binary) : nativeGenerator(values.mqload);
   console.log(`${brokers.map(({ name, version }) => `${name} ${version}`).join('; ')}`);
