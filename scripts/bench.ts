@@ -150,7 +150,9 @@ if (!values.render) {
     (each) => each !== undefined && (wanted === undefined || wanted.includes(each.name)),
   ) as Broker[];
   if (brokers.length === 0 || (wanted !== undefined && brokers.length < wanted.length)) {
-    console.error('--brokers takes names of those that are installed: Bellhop,Mosquitto,NATS,Aedes');
+    console.error(
+      '--brokers takes names of those that are installed: Bellhop,Mosquitto,NATS,Aedes',
+    );
     process.exit(2);
   }
   const generator =

@@ -247,6 +247,8 @@ export class Runner {
     const { store } = this.#surroundings;
     const held = store.user !== undefined;
     const group = held ? this.#group.filter((done) => !standsIn(done)) : this.#group;
+    // Of runs that were undone a transaction may be left, which nobody wants.
+    if (group.length === 0 && !held) store.abandon();
     if (group.length === 0 || !this.#standing.claims()) return;
     this.#group = held ? this.#group.filter(standsIn) : [];
     this.#groupBytes = 0;
@@ -256,7 +258,7 @@ export class Runner {
     } catch (error) {
       const writers = group.filter(standsIn);
       // By whose fault shows when each run that wrote stands alone, so those are done once more.
-      if (writers.length > 1) redo = writers;
+      if (group.length > 1) redo = writers;
       else for (const done of writers) done.fault = this.#storeFault(error);
     }
     const settled = redo.length === 0 ? group : group.filter((done) => !redo.includes(done));

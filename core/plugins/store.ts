@@ -153,6 +153,11 @@ export class HandlerStore {
     }
   }
 
+  /** Ends a transaction in which nothing is to be kept. */
+  abandon(): void {
+    if (this.#begun) this.#end(this.#opened().writer);
+  }
+
   /** Marks of no use, to be deleted with what is written next. */
   forget(marks: readonly Mark[]): void {
     for (const mark of marks) this.#useless.push(mark);
