@@ -137,7 +137,9 @@ export class Runner {
     }
     this.#settle();
     this.#working = false;
-    if (store.user === undefined && this.#writers.length > 0) return this.#wake();
+    // A commit that failed brings those back that it was for.
+    const writersMayBegin = store.user === undefined && this.#writers.length > 0;
+    if (this.#ready.length > 0 || writersMayBegin) return this.#wake();
     this.#rest();
   }
 

@@ -123,6 +123,7 @@ describe('the store', () => {
     expect(
       bench.ofKind('run-failed').map(({ run, fault }) => `${run.handler} ${fault.kind}`),
     ).toEqual(['break failed', 'hidden store']);
+    expect(bench.ofKind('worker-replaced')).toEqual([]);
   });
 
   test('nothing that ends, leaves or hides a transaction can be run', async () => {
