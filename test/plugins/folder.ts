@@ -27,7 +27,8 @@ export function folderOf(files: Files): string {
 
 /** For `afterAll`. */
 export function removeFolders(): void {
-  for (const folder of made.splice(0)) rmSync(folder, { recursive: true });
+  // A worker that was ended may still let go of its files.
+  for (const folder of made.splice(0)) rmSync(folder, { recursive: true, maxRetries: 10 });
 }
 
 /** A handler file: `body` is that of its `run`, with the whole context at hand. It is tried once, unless `more` says otherwise. */
