@@ -63,7 +63,9 @@ test('a message that comes twice, or after a later one, is out of order', async 
   expect([twice.outOfOrder, isSound(twice)]).toEqual([1, false]);
   // It ends when as many have come as were sent: the one too many may be among them, or come on top.
   expect([-1, 0]).toContain(twice.lost);
-  expect(reportText({ ...twice, lost: -1 })).toContain(`1 more than the ${twice.expected} that were sent`);
+  expect(reportText({ ...twice, lost: -1 })).toContain(
+    `1 more than the ${twice.expected} that were sent`,
+  );
   const swapped = await runAgainst((count) => (count === 1 ? 'later' : 'pass'));
   expect([swapped.outOfOrder, swapped.lost, isSound(swapped)]).toEqual([1, 0, false]);
 });
