@@ -56,6 +56,8 @@ export class Client {
   lastSentAt: Ticks = 0;
   /** Publishes of QoS 1 and 2 that wait for their last acknowledgement. */
   unacknowledged = 0;
+  /** PINGREQs without their PINGRESP. */
+  pingsAwaited = 0;
   readonly #owner: ClientOwner;
   readonly #framer = new Framer(MAXIMUM_PACKET);
   #window = MAXIMUM_INFLIGHT;
@@ -129,6 +131,7 @@ export class Client {
   }
 
   ping(): void {
+    this.pingsAwaited++;
     this.outgoing.append(encode({ type: 'pingreq' }, this.identity.version));
   }
 
@@ -187,6 +190,7 @@ export class Client {
       case 'disconnect':
         return this.#fail(`the broker ended it: ${reasonName(packet.reasonCode)}`);
       case 'pingresp':
+        if (this.pingsAwaited-- === 0) this.#fail('the broker sent a PINGRESP for no PINGREQ');
         return;
       default:
         return this.#fail(`the broker sent a ${packet.type.toUpperCase()}`);

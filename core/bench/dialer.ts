@@ -70,6 +70,12 @@ export class Dialer {
     return this.#lines.size;
   }
 
+  get pingsAwaited(): number {
+    let count = 0;
+    for (const { client } of this.#lines.values()) count += client.pingsAwaited;
+    return count;
+  }
+
   /** Resolves once each client is ready; rejects with the first reason why one cannot be. */
   async connect(clients: readonly Client[]): Promise<void> {
     const { parallel, perSecond, timeoutSeconds } = this.#options;
@@ -145,10 +151,19 @@ export class Dialer {
     for (const line of this.#lines.values()) {
       const { client } = line;
       const half = ticksOfSeconds(client.identity.keepAliveSeconds / 2);
-      if (half === 0 || client.state !== 'ready' || now - client.lastSentAt < half) continue;
-      client.ping();
-      this.#mark(line);
+      if (half > 0 && now - client.lastSentAt >= half) this.#ping(line);
     }
+  }
+
+  /** Sends PINGREQ on every connection. */
+  ping(): void {
+    for (const line of this.#lines.values()) this.#ping(line);
+  }
+
+  #ping(line: Line): void {
+    if (line.client.state !== 'ready') return;
+    line.client.ping();
+    this.#mark(line);
   }
 
   /** Ends every connection in good order, and without it where the broker does not join in. */

@@ -7,6 +7,8 @@ import { type BenchReport, makeReport } from './report.ts';
 /** Messages under way are given up after so long without one. */
 const DRAIN_QUIET_MS = 2_000;
 const DRAIN_POLL_MS = 20;
+/** Longest wait for the answers to a ping on every connection. */
+const ANSWER_MS = 10_000;
 
 export interface Watch {
   /** Processes of the broker, where they run on this machine. */
@@ -36,6 +38,10 @@ export async function lead(
   const counts = async (): Promise<Counts> => sum(await all((member) => member.counts()));
   const sample = (): ProcessSample | undefined =>
     watch.brokerPids.length === 0 ? undefined : sampleProcesses(watch.brokerPids);
+  const ask = async (): Promise<void> => {
+    await all((member) => member.ping());
+    await answers(counts);
+  };
   let phase = 'connecting';
   const timer = setInterval(() => {
     counts().then(
@@ -60,8 +66,10 @@ export async function lead(
       const isIdle = options.scenario === 'idle';
       phase = isIdle ? 'a message to each' : 'warming up';
       await all((member) => member.begin());
-      if (isIdle) await drain(counts, options.drainSeconds);
-      else await pause(options.warmUpSeconds);
+      if (isIdle) {
+        await drain(counts, options.drainSeconds);
+        await ask();
+      } else await pause(options.warmUpSeconds);
       phase = isIdle ? 'idle' : 'measuring';
       await all((member) => member.measure());
       from = sample();
@@ -70,6 +78,9 @@ export async function lead(
       to = sample();
       phase = 'waiting for the rest';
       await drain(counts, options.drainSeconds);
+      // What comes twice may come behind the last that was missing. The first answers say that the
+      // broker has read all that was published, the second that what it sent for that is here.
+      if (!isIdle) for (let round = 1; round <= 2; round++) await ask();
     }
     const end = sample();
     const results = await all((member) => member.finish());
@@ -90,6 +101,7 @@ function sum(found: readonly Counts[]): Counts {
     sent: total('sent'),
     expected: total('expected'),
     received: total('received'),
+    pingsAwaited: total('pingsAwaited'),
   };
 }
 
@@ -107,6 +119,14 @@ async function drain(counts: () => Promise<Counts>, longestSeconds: number): Pro
       movedAt = now;
     }
     if (now - movedAt > DRAIN_QUIET_MS || now - begunAt > longestSeconds * 1_000) return;
+    await Bun.sleep(DRAIN_POLL_MS);
+  }
+}
+
+/** Until every ping has its answer, or there has been time enough. */
+async function answers(counts: () => Promise<Counts>): Promise<void> {
+  const deadline = performance.now() + ANSWER_MS;
+  while ((await counts()).pingsAwaited > 0 && performance.now() < deadline) {
     await Bun.sleep(DRAIN_POLL_MS);
   }
 }

@@ -6,12 +6,12 @@
  * due at start + k / rate, and carries that time even if it leaves late, so that whoever holds it up, the
  * broker or this process, shows in the latency (no coordinated omission).
  */
+import { Arrivals } from './arrivals.ts';
 import type { Client, ClientOwner } from './client.ts';
 import { ageOf, type Ticks, ticksNow, ticksOfSeconds } from './clock.ts';
 import type { Dialer } from './dialer.ts';
 import { Histogram } from './histogram.ts';
 import type { BenchOptions } from './options.ts';
-import { Order } from './order.ts';
 import { type Publishing, replyTopic, type Share, sizeOfPart, subscriptionTopic } from './plan.ts';
 import { type PublishFrame, publishFrame } from './publish-frame.ts';
 import {
@@ -49,10 +49,11 @@ export class Load implements ClientOwner {
   sent = 0;
   /** Copies that should arrive, here or in other shares. */
   expected = 0;
+  /** Each copy once, however often it came; but for `arrivals` that are not checked. */
   received = 0;
   /** Publishes that the broker answered with an error. */
   refused = 0;
-  /** Messages that are of no run of ours. */
+  /** Messages that are none of this run's. */
   foreign = 0;
   /** Times that nothing came for a second although something was under way. */
   stalls = 0;
@@ -60,7 +61,7 @@ export class Load implements ClientOwner {
   readonly latency = new Histogram();
   /** How late messages of an open loop left for which the broker had room. */
   readonly lateness = new Histogram();
-  readonly order: Order;
+  readonly arrivals: Arrivals;
   isMeasuring = false;
   readonly #options: BenchOptions;
   readonly #share: Share;
@@ -84,7 +85,7 @@ export class Load implements ClientOwner {
     this.#run = run;
     this.#dialer = dialer;
     this.#payload = new Uint8Array(options.payloadBytes).fill(0x78);
-    this.order = new Order(options);
+    this.arrivals = new Arrivals(options);
     dialer.beforeFlush = () => this.#pumpWoken();
   }
 
@@ -140,9 +141,14 @@ export class Load implements ClientOwner {
     if (client.plan.kind === 'handler')
       return this.#reply(client, bytes.slice(at, at + STAMP_BYTES));
     const index = stampPublisher(bytes, at);
+    const sequence = stampSequence(bytes, at);
+    if (index >= this.#options.publishers || sequence === 0) {
+      this.foreign++;
+      return;
+    }
+    if (!this.arrivals.note(client.plan.index, index, sequence)) return;
     this.received++;
     if (this.isMeasuring) this.latency.record(Math.round(ageOf(stampTicks(bytes, at), now)));
-    this.order.note(client.plan.index, index, stampSequence(bytes, at));
     const publisher = this.#byIndex[index];
     if (publisher === undefined) return;
     publisher.returned++;

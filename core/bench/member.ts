@@ -29,8 +29,11 @@ export interface Surroundings {
 export interface Counts {
   readonly connected: number;
   readonly sent: number;
+  /** Copies that should arrive, and those that did, each once. */
   readonly expected: number;
   readonly received: number;
+  /** PINGREQs without their PINGRESP. */
+  readonly pingsAwaited: number;
 }
 
 export interface MemberResult {
@@ -51,6 +54,8 @@ export interface MemberResult {
   /** How late timers ran while it measured. */
   readonly lag: PackedHistogram;
   /** Of the whole run. */
+  readonly duplicates: number;
+  readonly areDuplicatesChecked: boolean;
   readonly outOfOrder: number;
   readonly isOrderChecked: boolean;
   readonly foreign: number;
@@ -68,6 +73,8 @@ export interface Member {
   measure(): Promise<void>;
   /** Until here. */
   stop(): Promise<void>;
+  /** Has each connection send a PINGREQ. What the broker sent before it answers has come with the answer. */
+  ping(): Promise<void>;
   counts(): Promise<Counts>;
   finish(): Promise<MemberResult>;
   /** Ends its connections; also where something failed on the way. */
@@ -142,6 +149,10 @@ export class LocalMember implements Member {
     this.#to = this.#mark();
   }
 
+  async ping(): Promise<void> {
+    this.#dialer.ping();
+  }
+
   async counts(): Promise<Counts> {
     return this.#counts();
   }
@@ -172,8 +183,10 @@ export class LocalMember implements Member {
       latency: load.latency.pack(),
       lateness: load.lateness.pack(),
       lag: this.#lag.pack(),
-      outOfOrder: load.order.violations,
-      isOrderChecked: load.order.isChecked,
+      duplicates: load.arrivals.duplicates,
+      areDuplicatesChecked: load.arrivals.areDuplicatesChecked,
+      outOfOrder: load.arrivals.outOfOrder,
+      isOrderChecked: load.arrivals.isOrderChecked,
       foreign: load.foreign,
       refused: load.refused,
       stalls: load.stalls,
@@ -200,7 +213,8 @@ export class LocalMember implements Member {
 
   #counts(): Counts {
     const { sent, expected, received } = this.#load;
-    return { connected: this.#dialer.size, sent, expected, received };
+    const { size: connected, pingsAwaited } = this.#dialer;
+    return { connected, sent, expected, received, pingsAwaited };
   }
 
   #mark(): Mark {

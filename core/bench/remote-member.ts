@@ -6,7 +6,7 @@ import type { Counts, Member, MemberResult } from './member.ts';
 
 export type Step =
   | { readonly do: 'connect'; readonly who: 'receivers' | 'publishers' }
-  | { readonly do: 'begin' | 'measure' | 'stop' | 'counts' | 'finish' };
+  | { readonly do: 'begin' | 'measure' | 'stop' | 'ping' | 'counts' | 'finish' };
 
 export type Answer = { readonly done: unknown } | { readonly failed: string };
 
@@ -42,6 +42,10 @@ export class RemoteMember implements Member {
 
   async stop(): Promise<void> {
     await this.#take({ do: 'stop' });
+  }
+
+  async ping(): Promise<void> {
+    await this.#take({ do: 'ping' });
   }
 
   async counts(): Promise<Counts> {
@@ -99,6 +103,8 @@ function takeStep(member: Member, step: Step): Promise<unknown> {
       return member.measure();
     case 'stop':
       return member.stop();
+    case 'ping':
+      return member.ping();
     case 'counts':
       return member.counts();
     case 'finish':

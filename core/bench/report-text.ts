@@ -20,11 +20,11 @@ function paceOf(rate: BenchReport['rate']): string {
 }
 
 function loadLines(report: BenchReport): string[] {
-  const { lost, expected, outOfOrder, disconnects, refused } = report;
+  const { lost, expected, duplicates, outOfOrder, disconnects, refused } = report;
   const losses =
-    lost < 0
-      ? `${number(-lost)} more than the ${number(expected)} that were sent`
-      : `${number(lost)} of ${number(expected)} lost`;
+    duplicates === undefined
+      ? `${number(lost)} of ${number(expected)} lost or balanced by duplicates`
+      : `${number(lost)} of ${number(expected)} lost, ${number(duplicates)} duplicates`;
   const order =
     outOfOrder === undefined ? 'order not checked' : `${number(outOfOrder)} out of order`;
   return [

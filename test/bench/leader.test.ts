@@ -10,7 +10,7 @@ import { type Mischief, MischievousBroker } from './mischief.ts';
 
 const MESSAGES = 20;
 
-/** A single pair, at a rate that comes to some twenty messages. */
+/** A single pair, at a rate that comes to some twenty messages; four at the least. */
 async function runAgainst(
   mischief: Mischief,
   more: Partial<BenchOptions> = {},
@@ -38,16 +38,21 @@ async function runAgainst(
 
 test('where nothing goes wrong, nothing is found', async () => {
   const report = await runAgainst(() => 'pass');
-  expect(report).toMatchObject({ lost: 0, outOfOrder: 0, disconnects: 0, foreign: 0 });
+  expect(report).toMatchObject({
+    ...{ lost: 0, duplicates: 0, outOfOrder: 0, disconnects: 0, foreign: 0 },
+  });
   expect(report.sent).toBeGreaterThan(0);
   expect(isSound(report)).toBe(true);
 });
 
 test('a message that is lost is missed, and at QoS 1 that is a failure', async () => {
   const report = await runAgainst((count) => (count === 1 ? 'lose' : 'pass'));
-  expect([report.lost, report.expected - report.received]).toEqual([1, 1]);
+  expect(report).toMatchObject({ lost: 1, duplicates: 0, outOfOrder: 0 });
+  expect(report.received).toBe(report.expected - 1);
   expect(isSound(report)).toBe(false);
-  expect(reportText(report)).toContain(`1 of ${report.expected} lost`);
+  expect(reportText(report)).toContain(
+    `1 of ${report.expected} lost, 0 duplicates, 0 out of order`,
+  );
   const atQoS0 = await runAgainst((count) => (count === 1 ? 'lose' : 'pass'), { qos: 0 });
   expect([atQoS0.lost, isSound(atQoS0)]).toEqual([1, true]);
 });
@@ -58,16 +63,39 @@ test('a closed loop goes on where a message is lost', async () => {
   expect(report.received).toBeGreaterThan(3);
 });
 
-test('a message that comes twice, or after a later one, is out of order', async () => {
+test('a message that comes twice is a duplicate, and takes no place of one that is lost', async () => {
   const twice = await runAgainst((count) => (count === 1 ? 'twice' : 'pass'));
-  expect([twice.outOfOrder, isSound(twice)]).toEqual([1, false]);
-  // It ends when as many have come as were sent: the one too many may be among them, or come on top.
-  expect([-1, 0]).toContain(twice.lost);
-  expect(reportText({ ...twice, lost: -1 })).toContain(
-    `1 more than the ${twice.expected} that were sent`,
-  );
+  expect(twice).toMatchObject({ lost: 0, duplicates: 1, outOfOrder: 0 });
+  expect([twice.received, isSound(twice)]).toEqual([twice.expected, false]);
+  expect(reportText(twice)).toContain(`0 of ${twice.expected} lost, 1 duplicates`);
+  const both = await runAgainst((count) => (['lose', 'twice'] as const)[count - 1] ?? 'pass');
+  expect(both).toMatchObject({ lost: 1, duplicates: 1, outOfOrder: 0 });
+  expect([both.received, isSound(both)]).toEqual([both.expected - 1, false]);
+});
+
+test('duplicates are counted to the last one, which comes when all that was missing is there', async () => {
+  const report = await runAgainst(() => 'twice');
+  expect(report).toMatchObject({ lost: 0, duplicates: report.sent, outOfOrder: 0 });
+  expect(report.received).toBe(report.sent);
+});
+
+test('a message that comes after a later one is out of order, and neither lost nor a duplicate', async () => {
   const swapped = await runAgainst((count) => (count === 1 ? 'later' : 'pass'));
-  expect([swapped.outOfOrder, swapped.lost, isSound(swapped)]).toEqual([1, 0, false]);
+  expect(swapped).toMatchObject({ lost: 0, duplicates: 0, outOfOrder: 1 });
+  expect(isSound(swapped)).toBe(false);
+});
+
+test('where each message goes to another connection, losses and duplicates are told apart as well', async () => {
+  const scattered: Partial<BenchOptions> = {
+    ...{ scenario: 'headline', publishers: 2, subscribers: 0, connections: 5 },
+    subscriptions: 15,
+  };
+  const report = await runAgainst(
+    (count) => (['lose', 'twice', 'twice'] as const)[count - 1] ?? 'pass',
+    scattered,
+  );
+  expect(report).toMatchObject({ lost: 1, duplicates: 2, outOfOrder: 0, disconnects: 0 });
+  expect(report.received).toBe(report.expected - 1);
 });
 
 test('a connection that is cut is told with its reason, and is a failure at any QoS', async () => {

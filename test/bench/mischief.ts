@@ -55,6 +55,8 @@ export class MischievousBroker {
         filters.push(...subscriptions.map(({ topicFilter }) => topicFilter));
         const reasonCodes = subscriptions.map(() => reasonCode);
         send(socket, { type: 'suback', packetIdentifier, reasonCodes });
+      } else if (packet.type === 'pingreq') {
+        send(socket, { type: 'pingresp' });
       } else if (packet.type === 'publish') {
         const { packetIdentifier, qos } = packet;
         if (qos === 1) send(socket, { type: 'puback', packetIdentifier, reasonCode });

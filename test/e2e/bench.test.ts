@@ -34,9 +34,9 @@ async function bench(...written: string[]): Promise<BenchReport> {
 
 /** All that was sent arrived, once and in order, on connections that held. */
 function expectAll(report: BenchReport, copies: number): void {
-  const { sent, received, lost, outOfOrder, disconnects, refused, foreign } = report;
-  expect({ lost, outOfOrder, disconnects, refused, foreign }).toEqual({
-    ...{ lost: 0, outOfOrder: 0, disconnects: 0, refused: 0, foreign: 0 },
+  const { sent, received, lost, duplicates, outOfOrder, disconnects, refused, foreign } = report;
+  expect({ lost, duplicates, outOfOrder, disconnects, refused, foreign }).toEqual({
+    ...{ lost: 0, duplicates: 0, outOfOrder: 0, disconnects: 0, refused: 0, foreign: 0 },
   });
   expect(sent).toBeGreaterThan(0);
   expect(received).toBe(sent * copies);
@@ -135,7 +135,7 @@ test('without --json it is told in words', async () => {
   const { code, out, err } = await run(folder, args);
   expect([code, err]).toEqual([0, '']);
   expect(out).toStartWith('fan-out: MQTT 5.0, QoS 0, 64 B, as fast as it goes, 3 connections\n');
-  expect(out).toContain('lost, 0 out of order, 0 refused, 0 disconnected');
+  expect(out).toContain('lost, 0 duplicates, 0 out of order, 0 refused, 0 disconnected');
 });
 
 test('what cannot be is said in one line', async () => {
