@@ -53,6 +53,21 @@ export function releaseCommands(state: State): void {
   unstored.splice(0, released);
 }
 
+/**
+ * Those that `wanted` says among the commands that wait for the disk go to the plugins now, in their order,
+ * and are kept no longer.
+ */
+export function releaseUnkept(state: State, wanted: (command: Message) => boolean): void {
+  const { unstored, outbox } = state;
+  for (const command of unstored.splice(0)) {
+    const { publication, number, only } = command;
+    if (wanted(publication)) {
+      outbox.handle(publication, 0, stateOf(only));
+      finish(state, number, undefined);
+    } else unstored.push(command);
+  }
+}
+
 function stateOf(only: string | undefined): CommandState | undefined {
   return only === undefined ? undefined : { only, parts: [] };
 }

@@ -45,8 +45,7 @@ export function hookCommand(
 /**
  * Hands a hook's command to the plugins, and keeps it like one of QoS 1. While nothing can be stored
  * nobody can be told to come again, as a publisher can: then it is handed over all the same, and lost if
- * the process dies, rather than piled up in memory. It overtakes those that wait for the disk then, which their
- * numbers tell.
+ * the process dies, rather than piled up in memory. It overtakes those that wait for the disk then.
  */
 export function raise(state: State, command: Message): void {
   if (state.ledger.failure === undefined) {

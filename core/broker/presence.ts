@@ -4,7 +4,8 @@
  *
  * Of one client the events alternate, unless the hooks were wanted only in between, and their numbers
  * grow, restarts included: they are the time, in thousandths of a millisecond, or one more than the last.
- * Of a takeover the old connection's `disconnect` comes first.
+ * Of a takeover the old connection's `disconnect` comes first. Plugins are given them in this order, also
+ * while nothing can be stored.
  *
  * While a plugin wants either hook, the file knows who is connected. So those whose connection ended
  * with a process that was killed are told as disconnected by the next one, with a stored session or
@@ -13,6 +14,7 @@
 import type { Publisher } from '../mqtt/packet.ts';
 import { sessionKey } from '../session/session.ts';
 import type { Snapshot } from './changes.ts';
+import { releaseUnkept } from './commands.ts';
 import type { Connection } from './connection.ts';
 import { CONNECT_TOPIC, DISCONNECT_TOPIC, hookCommand, raise } from './hooks.ts';
 import type { Millis } from './outbox.ts';
@@ -129,5 +131,17 @@ function tell(
   state.lastPresence = number;
   const payload = text.encode(JSON.stringify({ event, number, takeover, at: now }));
   const topic = event === 'connect' ? CONNECT_TOPIC : DISCONNECT_TOPIC;
+  if (state.ledger.failure !== undefined) releaseEarlier(state);
   raise(state, hookCommand(topic, payload, publisher));
+  if (state.ledger.failure === undefined) state.presenceKept = state.ledger.kept;
+}
+
+/**
+ * Nothing can be stored, so that an event does not wait for the disk: those that do go before it. Like
+ * it they are lost if the process dies, or told again where the disk took them after all.
+ */
+function releaseEarlier(state: State): void {
+  if (state.presenceKept <= state.ledger.stored) return;
+  releaseUnkept(state, ({ topic }) => topic === CONNECT_TOPIC || topic === DISCONNECT_TOPIC);
+  state.presenceKept = state.ledger.stored;
 }

@@ -15,7 +15,7 @@ import type { Connection } from './connection.ts';
 import { type Counters, newCounters } from './counters.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
 import type { WantedHooks } from './hooks.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger, type Position } from './ledger.ts';
 import type { Limits } from './limits.ts';
 import type { ConnectionId, Millis, Outbox, Party } from './outbox.ts';
 import type { Retained } from './retained.ts';
@@ -79,6 +79,8 @@ export class State {
   readonly lost = new Map<string, Publisher>();
   /** The number of the last presence event. */
   lastPresence = 0;
+  /** All presence events that were kept are on disk when this is. */
+  presenceKept: Position = 0;
   /** By handler. */
   readonly schedules = new Map<string, StoredSchedule>();
   /** Runs of schedules that wait, and whose they are. */

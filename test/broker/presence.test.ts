@@ -1,6 +1,7 @@
 /** The hooks `connect` and `disconnect`: who is told of whom, in which order, and what a restart knows. */
 import { expect, test } from 'bun:test';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
+import { publishPacket } from '../client.ts';
 import { Harness, START } from '../harness.ts';
 import { arrive, identityOf, join, stay } from '../hostile/company.ts';
 import { crash, presence, take, told } from './hooks.ts';
@@ -279,4 +280,27 @@ test('while the disk fails events are handed over and not kept, so that they do 
   join(harness).disconnect();
   expect(told(harness)).toEqual(['connect 1/phone', 'disconnect 1/phone']);
   expect(harness.kept.map(({ kind }) => kind)).toEqual(['present', 'absent']);
+});
+
+test('while the disk fails an event does not overtake those that wait for it, and they are told once', () => {
+  const harness = watched();
+  harness.handles('do');
+  harness.holdStorage = true;
+  const phone = join(harness);
+  phone.send(publishPacket('do', 'this', { qos: 1, packetIdentifier: 1 }));
+  expect(take(harness)).toEqual([]);
+  harness.broker.storage(
+    { reasonCode: ReasonCode.QuotaExceeded, detail: 'the disk is full' },
+    harness.now,
+  );
+  phone.lose();
+  expect(harness.handled.map(({ topic }) => topic as string)).toEqual([
+    '$hook/connect',
+    '$hook/disconnect',
+  ]);
+  harness.handled.length = 0;
+  harness.broker.storage(undefined, harness.now);
+  harness.store();
+  expect(harness.handled.map(({ topic }) => topic as string)).toEqual(['do']);
+  expect(told(crash(harness, 'connect', 'disconnect'))).toEqual([]);
 });

@@ -1,7 +1,8 @@
 /**
  * Presence, simulated: devices come, go and take over, with stored sessions and without; plugins are done
  * with events sooner or later, or never; the disk is slow, and the process dies at any step, after which
- * the clock may be set back. What lies on disk of each client must alternate, with numbers that grow.
+ * the clock may be set back. What lies on disk of each client must alternate, with numbers that grow. What a
+ * plugin is told by one process must do so as well, and leave nothing out, also while the disk fails.
  *
  *     SIM_RUNS=100000 bun test test/sim/presence.test.ts    # more seeds
  *     SIM_SEED=17 SIM_RUNS=1 bun test …                     # one of them
@@ -32,9 +33,17 @@ function clientOf({ publisher }: Message): string {
   return `${publisher.user}/${publisher.clientIdentifier}`;
 }
 
+function perClient(): Map<string, Presence[]> {
+  return new Map(clients.map((client) => [client, []]));
+}
+
+function shown(events: readonly Presence[]): string {
+  return JSON.stringify(events.map(({ event, number, takeover }) => [event, number, takeover]));
+}
+
 /** A disk that remembers each presence event that ever came to it. */
 class Disk extends Ledger {
-  readonly log = new Map<string, Presence[]>(clients.map((client) => [client, []]));
+  readonly log = perClient();
   count = 0;
 
   override apply(change: Change): void {
@@ -58,8 +67,10 @@ class PresenceSimulation {
   readonly #open = new Map<ConnectionId, string>();
   #verdicts: ConnectionId[] = [];
   #waiting: MessageNumber[] = [];
-  /** The last number of each client that a plugin was told by this process. */
-  #told = new Map<string, number>();
+  /** What a plugin was told of each client by this process. */
+  #told = perClient();
+  /** How many connections of each client this process accepted. */
+  #accepted = new Map<string, number>();
   /** Whether what a start finds is being handed over again. */
   #restoring = false;
   crashes = 0;
@@ -100,7 +111,8 @@ class PresenceSimulation {
       durable: true,
     });
     this.#waiting = [];
-    this.#told = new Map();
+    this.#told = perClient();
+    this.#accepted = new Map();
     broker.handles([], ['connect', 'disconnect'], this.#now);
     // In pieces, as the file gives it: commands, and then who was connected.
     const found = storage.snapshot();
@@ -115,7 +127,11 @@ class PresenceSimulation {
 
   #outbox(storage: FakeStorage): Outbox {
     return {
-      send: () => {},
+      send: (to, bytes, start = 0) => {
+        const accepts = (bytes[start] as number) >> 4 === 2 && bytes[start + 3] === 0;
+        const client = this.#open.get(to) ?? '';
+        if (accepts) this.#accepted.set(client, (this.#accepted.get(client) ?? 0) + 1);
+      },
       share: () => {},
       close: (connection) => void this.#open.delete(connection),
       pause: () => {},
@@ -133,14 +149,7 @@ class PresenceSimulation {
 
   #handle(command: Message, number: MessageNumber): void {
     if (number !== 0) this.#waiting.push(number);
-    if (this.#restoring) return;
-    const client = clientOf(command);
-    const event = readEvent(command);
-    // While the disk fails, events overtake those that wait for it.
-    if (!this.#diskFails && event.number <= (this.#told.get(client) ?? 0)) {
-      this.failures.push(`${client}: ${event.number} after ${this.#told.get(client)}`);
-    }
-    this.#told.set(client, event.number);
+    if (!this.#restoring) this.#told.get(clientOf(command))?.push(readEvent(command));
   }
 
   #connect(): void {
@@ -210,6 +219,7 @@ class PresenceSimulation {
 
   #crash(): void {
     this.crashes++;
+    this.#checkTold();
     this.#storage.crash(this.#random.chance(0.5));
     this.#open.clear();
     this.#verdicts = [];
@@ -226,30 +236,52 @@ class PresenceSimulation {
     this.#storage.post();
     this.#storage.heal();
     while (this.#storage.step()) this.#storage.post();
+    this.#checkTold();
+    for (const [client, told] of this.#told) {
+      const connects = told.filter(({ event }) => event === 'connect').length;
+      if (told.at(-1)?.event === 'connect' || connects !== (this.#accepted.get(client) ?? 0)) {
+        this.failures.push(`${client}: ${this.#accepted.get(client) ?? 0} came: ${shown(told)}`);
+      }
+    }
     for (const [client, log] of this.#disk.log) this.#check(client, log);
     if (this.#disk.present.size > 0) this.failures.push('somebody is present after the end');
+    for (const number of this.#disk.commands.keys()) {
+      if (!this.#waiting.includes(number)) this.failures.push(`${number} would be told again`);
+    }
     return this.failures;
   }
 
+  /** Of what this process told so far: each in its order, none twice, and none missing in between. */
+  #checkTold(): void {
+    for (const [client, told] of this.#told) {
+      for (const [index, { event, number }] of told.entries()) {
+        const before = told[index - 1];
+        if (before === undefined) continue;
+        if (number <= before.number || event === before.event) {
+          this.failures.push(`${client}: out of order: ${shown(told)}`);
+        }
+      }
+    }
+  }
+
   #check(client: string, log: readonly Presence[]): void {
-    const shown = JSON.stringify(
-      log.map(({ event, number, takeover }) => [event, number, takeover]),
-    );
     for (const [index, { event, number, takeover }] of log.entries()) {
       const before = log[index - 1];
       if (before !== undefined && number <= before.number) {
-        this.failures.push(`${client}: numbers do not grow: ${shown}`);
+        this.failures.push(`${client}: numbers do not grow: ${shown(log)}`);
       }
-      // While the disk fails, events pass it by.
+      // While the disk fails, events pass it by, and what of them was kept is not all.
       if (this.#diskFails) continue;
       if (event !== (index % 2 === 0 ? 'connect' : 'disconnect')) {
-        this.failures.push(`${client}: they do not alternate: ${shown}`);
+        this.failures.push(`${client}: they do not alternate: ${shown(log)}`);
       }
       if (event === 'connect' && takeover !== (before?.takeover ?? false)) {
-        this.failures.push(`${client}: half a takeover: ${shown}`);
+        this.failures.push(`${client}: half a takeover: ${shown(log)}`);
       }
     }
-    if (!this.#diskFails && log.length % 2 === 1) this.failures.push(`${client}: no end: ${shown}`);
+    if (!this.#diskFails && log.length % 2 === 1) {
+      this.failures.push(`${client}: no end: ${shown(log)}`);
+    }
   }
 }
 
