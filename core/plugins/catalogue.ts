@@ -36,6 +36,11 @@ export class Catalogue {
     return [...new Set([...this.handlers.values()].flatMap(hooksOf))];
   }
 
+  /** Names of all secrets that handlers have. */
+  get secrets(): readonly string[] {
+    return [...this.handlers.values()].flatMap(({ secrets }) => secrets);
+  }
+
   /** One by its name, also while it is leaving. */
   named(name: string): LoadedHandler | undefined {
     return this.handlers.get(name) ?? this.leaving.find((handler) => handler.name === name);

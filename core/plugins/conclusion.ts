@@ -17,6 +17,7 @@ import type { Sent } from './mark.ts';
 import type { Marks } from './marks.ts';
 import type { PoolHost } from './pool-host.ts';
 import type { Retries } from './retries.ts';
+import type { Redactor } from './secrets.ts';
 import type { Waiting } from './waiting.ts';
 
 /** How a run ended. `expiresAtMs` of what it sent is in milliseconds since the epoch. */
@@ -38,6 +39,7 @@ export class Conclusions {
   readonly #retries: Retries<Waiting>;
   readonly #marks: Marks;
   readonly #counters: PluginCounters;
+  readonly #redactor: Redactor;
   #held: Ending[] = [];
 
   constructor(
@@ -46,12 +48,14 @@ export class Conclusions {
     retries: Retries<Waiting>,
     marks: Marks,
     counters: PluginCounters,
+    redactor: Redactor,
   ) {
     this.#host = host;
     this.#queue = queue;
     this.#retries = retries;
     this.#marks = marks;
     this.#counters = counters;
+    this.#redactor = redactor;
   }
 
   /** Runs whose end waits for the storage. */
@@ -187,7 +191,8 @@ export class Conclusions {
     }
     this.#counters.sendsRefused++;
     const run = partyOf(entry, entry.attempts + 1);
-    this.#host.report({ kind: 'send-refused', run, topic: message.topic, detail });
+    const topic = this.#redactor.text(message.topic);
+    this.#host.report({ kind: 'send-refused', run, topic, detail: this.#redactor.text(detail) });
   }
 
   #refusal({ message }: Waiting, route: Route, topic: TopicName): string | undefined {

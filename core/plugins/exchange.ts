@@ -95,6 +95,8 @@ export interface LoadedHandler {
   /** Its place in the file's default export. */
   readonly position: number;
   readonly rules: HandlerRules;
+  /** Names of its secrets. */
+  readonly secrets: readonly string[];
 }
 
 /** What became of runs, in the order in which they settled: committed, or failed and undone. */

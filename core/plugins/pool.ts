@@ -34,6 +34,7 @@ import type { PoolHost } from './pool-host.ts';
 import type { PoolWorker } from './pool-worker.ts';
 import { Retries, type RetryClock, realClock } from './retries.ts';
 import { type HandlerSchedule, scheduleOf } from './schedule.ts';
+import { Redactor, readSecrets } from './secrets.ts';
 import type { Waiting } from './waiting.ts';
 import { newWriteLock } from './write-lock.ts';
 
@@ -70,6 +71,8 @@ const OVERWEIGHT_LOOKS = 3;
 export class Pool {
   readonly counters: PluginCounters = newPluginCounters();
   readonly handlers: HandlerStates;
+  /** Knows the secrets of all handlers that there were. */
+  readonly redactor = new Redactor();
   readonly #host: PoolHost;
   readonly #storePath: string;
   readonly #memoryBytes: number;
@@ -100,7 +103,7 @@ export class Pool {
     this.handlers = new HandlerStates(options.workers);
     this.#queue = new CommandQueue(queuedCommands, queuedBytes);
     this.#retries = new Retries(clock, (entry) => this.#due(entry));
-    const parts = [this.#queue, this.#retries, this.#marks, this.counters] as const;
+    const parts = [this.#queue, this.#retries, this.#marks, this.counters, this.redactor] as const;
     this.#conclusions = new Conclusions(host, ...parts);
     this.#losses = new Losses(options.storePath, this.#queue, this.#conclusions);
     this.#admission = new Admission({
@@ -257,6 +260,7 @@ export class Pool {
   /** Other handlers serve from now on. What waits for one that is gone altogether is given up. */
   #swapped(catalogue: Catalogue): void {
     this.#catalogue = catalogue;
+    this.redactor.add(readSecrets(catalogue.secrets, process.env).values);
     this.handlers.become(catalogue);
     this.#admission.become(catalogue);
     this.#queue.relist();

@@ -87,8 +87,13 @@ export class Remote implements PoolHost {
         delivered: (packet) => this.#delivered(packet),
         settled: () => this.#settle(),
         refused: ({ topic }, reasonCode, detail) => {
-          const reason = reasonName(reasonCode);
-          this.report({ kind: 'publish-refused', topic, reason, detail });
+          const { redactor } = this.pool;
+          this.report({
+            kind: 'publish-refused',
+            topic: redactor.text(topic),
+            reason: reasonName(reasonCode),
+            detail: detail && redactor.text(detail),
+          });
         },
         subscribed: (filter, reasonCode) => this.#link.subscribed(filter, reasonCode),
         unsubscribed: (filters) => state.unsubscribed(filters),

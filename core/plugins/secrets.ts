@@ -1,4 +1,5 @@
 /** Secrets that handlers name: read from the environment when they load, and kept out of all that is logged. */
+import { encodeLevel } from '../auth/user-topic.ts';
 import type { Fault } from './fault.ts';
 
 /** Shorter values are not looked for: they would be found in words that have nothing to do with them. */
@@ -25,8 +26,13 @@ export class Redactor {
   add(secrets: { readonly [name: string]: string }): void {
     for (const [name, value] of Object.entries(secrets)) {
       if (value.length < SHORTEST) continue;
-      // As it is, and as it stands within JSON and in what is inspected.
-      const forms = new Set([value, JSON.stringify(value).slice(1, -1), encodeURIComponent(value)]);
+      // As it is, and as it stands within JSON and in what is inspected, in a URL, and in a user topic.
+      const forms = new Set([
+        value,
+        JSON.stringify(value).slice(1, -1),
+        encodeURIComponent(value),
+        encodeLevel(value) ?? value,
+      ]);
       for (const form of forms) {
         if (!this.#hidden.some(([known]) => known === form)) this.#hidden.push([form, name]);
       }

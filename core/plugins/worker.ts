@@ -65,7 +65,8 @@ class HandlerWorker {
         for (const [position, source] of sources.entries()) {
           const { name, handler } = source;
           this.#sources.push(source);
-          handlers.push({ name, file, position, rules: handler.rules });
+          const { rules, secrets } = handler;
+          handlers.push({ name, file, position, rules, secrets });
         }
       } catch (error) {
         const described =

@@ -332,6 +332,27 @@ test('who may not serve commands is told so at once, in one line', async () => {
   expect(stranger.code).toBe(1);
 });
 
+test('what the broker refuses of what a handler sends is logged without the secrets in its topic', async () => {
+  using folder = folderOf({
+    'leak.ts': `import { defineHandler } from 'bellhop';
+export default defineHandler({
+  topic: 'leak',
+  secrets: ['DOOR_KEY'],
+  run: ({ publish, secrets }) => publish('doors/' + secrets.DOOR_KEY + '/a'.repeat(1_000), ''),
+});
+`,
+  });
+  await using broker = await Broker.start(folder);
+  const secrets = { DOOR_KEY: 'sesame-open' };
+  await using handlers = await Handlers.start(folder, broker, remote, secrets);
+  const client = await connect(broker, 'u');
+  await client.publishAsync('leak', '', { qos: 1 });
+  const line = await handlers.line((each) => each.includes('refused by the broker'));
+  expect(JSON.parse(line).to).toStartWith('doors/[DOOR_KEY]/a/a');
+  expect(handlers.lines.join('')).not.toContain('sesame');
+  await client.endAsync();
+});
+
 test('what a handler gave up is a dead letter in the folder of its process, and is replayed by its next start', async () => {
   using folder = folderOf({
     'fails.ts': `import { defineHandler } from 'bellhop';

@@ -19,6 +19,7 @@ function handler(name: string, trigger: Trigger): LoadedHandler {
     file: { plugin: name, path: `/plugins/${name}.ts`, root: '/plugins' },
     position: 0,
     rules,
+    secrets: [],
   };
 }
 

@@ -69,7 +69,7 @@ function handlersOf(files: readonly PluginFile[]): LoadedHandler[] {
       firstDelayMs: 1,
       longestDelayMs: 1,
     };
-    return { name: topic, file, position: 0, rules };
+    return { name: topic, file, position: 0, rules, secrets: [] };
   });
 }
 

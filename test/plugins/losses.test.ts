@@ -14,6 +14,7 @@ import { Marks } from '../../core/plugins/marks.ts';
 import type { PoolHost } from '../../core/plugins/pool-host.ts';
 import type { PoolWorker } from '../../core/plugins/pool-worker.ts';
 import { Retries } from '../../core/plugins/retries.ts';
+import { Redactor } from '../../core/plugins/secrets.ts';
 import type { Waiting } from '../../core/plugins/waiting.ts';
 import { command, folderOf, removeFolders, TestClock } from './folder.ts';
 import { entryOf, handlerState } from './waiting.ts';
@@ -50,7 +51,7 @@ class Scene {
       },
     };
     const retries = new Retries<Waiting>(new TestClock(), () => {});
-    const parts = [this.queue, retries, this.marks, newPluginCounters()] as const;
+    const parts = [this.queue, retries, this.marks, newPluginCounters(), new Redactor()] as const;
     const conclusions = new Conclusions(host as PoolHost, ...parts);
     this.#losses = new Losses(this.storePath, this.queue, conclusions);
   }

@@ -164,6 +164,34 @@ test('secrets come from the environment, are missed when the plugin loads, and a
   }
 });
 
+test('a secret in a topic that a run sends to is in no line about a refusal', async () => {
+  process.env.TEST_BELLHOP_KEY = 'sesame_open/"you"';
+  try {
+    const bench = await open({
+      'leaks.ts': plainHandlerFile(
+        'leaks',
+        `const { TEST_BELLHOP_KEY: key } = context.secrets;
+         publish('doors/' + key, ''); send(key, 'opened', '');`,
+        "secrets: ['TEST_BELLHOP_KEY'],",
+      ),
+    });
+    bench.refusal = 'nobody may publish to doors/sesame_open/"you"';
+    await bench.run(command('leaks'));
+    expect(bench.sent.map(({ topic }) => topic as string)).toEqual([
+      'doors/sesame_open/"you"',
+      'sesame%5Fopen%2F"you"_opened',
+    ]);
+    const detail = 'nobody may publish to doors/[TEST_BELLHOP_KEY]';
+    expect(bench.ofKind('send-refused')).toMatchObject([
+      { topic: 'doors/[TEST_BELLHOP_KEY]', detail },
+      { topic: '[TEST_BELLHOP_KEY]_opened', detail },
+    ]);
+    expect(JSON.stringify(bench.events)).not.toContain('sesame');
+  } finally {
+    delete process.env.TEST_BELLHOP_KEY;
+  }
+});
+
 test('setup and teardown run once in a worker; a plugin whose setup fails does not load', async () => {
   const bench = await open(
     {
