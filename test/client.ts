@@ -133,6 +133,8 @@ export class TestClient {
   closed = false;
   /** Set by the broker: it does not want to read more for now. */
   paused = false;
+  /** Whether the network is to find out if it is still there. */
+  probed = false;
   /** True: the socket takes nothing, as that of a client that does not read. */
   stuck = false;
   waitingBytes = 0;

@@ -277,6 +277,9 @@ export class Harness {
       resume: (connection) => {
         clientOf(connection).paused = false;
       },
+      probe: (connection) => {
+        clientOf(connection).probed = true;
+      },
       verify: (connection, token) => this.#awaitingVerdict.push({ connection, token }),
       handle: (command) => this.handled.push(command),
       keep: (change) => {

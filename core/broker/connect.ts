@@ -165,6 +165,7 @@ export function acceptConnect(
   connection.retainAvailable = retainAvailable ?? true;
   connection.keepAliveSeconds =
     (connection.version5 ? serverKeepAliveSeconds : undefined) ?? packet.keepAliveSeconds;
+  if (connection.keepAliveSeconds === 0) state.outbox.probe(connection.id);
   connection.lastPacketMs = now;
   connection.schedule(now);
   counters.clientsConnected++;

@@ -23,6 +23,8 @@ export interface Transport {
   terminate(): void;
   pause(): void;
   resume(): void;
+  /** Has the peer probed once nothing came for `idleMs`. */
+  setKeepAlive(enable: true, idleMs: number): void;
 }
 
 /** Shared bytes of this size and more are kept rather than copied: a copy costs less than a second write below it. */

@@ -27,8 +27,6 @@ export interface TcpOptions {
   readonly tls: TlsOptions | undefined;
   /** Undefined where clients connect directly. */
   readonly proxy: ProxyOptions | undefined;
-  /** Idle time before TCP keep-alive probes; 0 turns them off. */
-  readonly tcpKeepAliveMs: number;
 }
 
 export interface TcpListener {
@@ -44,7 +42,7 @@ const NOTHING = new Uint8Array(0);
 
 /** Throws a `ListenError` where the port cannot be had, or TLS not be spoken as asked. */
 export function listenTcp(options: TcpOptions): TcpListener {
-  const { turn, tls, proxy, tcpKeepAliveMs } = options;
+  const { turn, tls, proxy } = options;
   let context = tls === undefined ? undefined : orListenError(options, () => createTlsContext(tls));
   const secured = clientHandlers(turn, tls, (socket) => socket.data as Origin);
 
@@ -61,7 +59,6 @@ export function listenTcp(options: TcpOptions): TcpListener {
       return listen<ProxiedData>(
         options,
         proxyHandlers(turn, proxy, (socket, address, received) => {
-          setTcpOptions(socket, tcpKeepAliveMs);
           if (secure(socket, address, received)) return;
           turn.counters.accepted.mqtt++;
           const link = turn.opened(socket, { transport: 'mqtt', address });
@@ -72,7 +69,6 @@ export function listenTcp(options: TcpOptions): TcpListener {
     if (tls !== undefined)
       return listen<undefined>(options, {
         open(socket) {
-          setTcpOptions(socket, tcpKeepAliveMs);
           secure(socket, addressOf(socket), NOTHING);
         },
         drain() {}, // Bun wants one of two handlers, and `data` would be called with what is encrypted
@@ -81,10 +77,10 @@ export function listenTcp(options: TcpOptions): TcpListener {
           socket.terminate();
         },
       });
-    const handlers = clientHandlers(turn, undefined, (socket) => {
-      setTcpOptions(socket, tcpKeepAliveMs);
-      return { transport: 'mqtt', address: addressOf(socket) };
-    });
+    const handlers = clientHandlers(turn, undefined, (socket) => ({
+      transport: 'mqtt',
+      address: addressOf(socket),
+    }));
     return listen<ClientData>(options, handlers);
   }
 
@@ -110,12 +106,6 @@ function orListenError<T>({ setting, hostname, port }: TcpOptions, open: () => T
   } catch (error) {
     throw ListenError.from(error, setting, hostname, port);
   }
-}
-
-/** Small writes leave at once, and a peer that vanished is noticed also where no Keep Alive is agreed. */
-function setTcpOptions(socket: Socket<unknown>, keepAliveMs: number): void {
-  socket.setNoDelay(true);
-  if (keepAliveMs > 0) socket.setKeepAlive(true, keepAliveMs);
 }
 
 function addressOf(socket: Socket<unknown>): string {

@@ -48,6 +48,8 @@ export interface TurnOptions {
   readonly report: (event: BrokerEvent) => void;
   readonly clock?: SteadyClock;
   readonly counters?: NetCounters;
+  /** Idle time before a peer that agreed to no Keep Alive is probed by TCP; 0 for never. */
+  readonly tcpKeepAliveMs?: number;
   /** How long a closed connection has to take what was sent and to end. */
   readonly closeTimeoutMs?: number;
   /** How many closed connections may linger at a time. */
@@ -279,6 +281,11 @@ export class Turn implements Outbox {
 
   resume(connection: ConnectionId): void {
     this.#sockets.resume(connection);
+  }
+
+  probe(connection: ConnectionId): void {
+    const idleMs = this.#options.tcpKeepAliveMs ?? 0;
+    if (idleMs > 0) this.#sockets.open(connection)?.transport.setKeepAlive(true, idleMs);
   }
 
   verify(connection: ConnectionId, token: string): void {

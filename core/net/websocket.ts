@@ -161,4 +161,7 @@ class WebSocketTransport implements Transport {
   resume(): void {
     this.#socket.resume();
   }
+
+  /** Bun's pings tell when a peer is gone. */
+  setKeepAlive(): void {}
 }

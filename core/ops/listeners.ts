@@ -70,7 +70,6 @@ export async function openListeners(
       config.proxyProtocol && trustedProxies !== undefined
         ? { trusted: trustedProxies, timeoutMs: PROXY_HEADER_MS }
         : undefined,
-    tcpKeepAliveMs: config.tcpKeepAliveSeconds * 1_000,
   };
   const { host, mqttsPort, mqttPort, httpsPort } = config;
 

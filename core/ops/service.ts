@@ -143,6 +143,7 @@ function openTurn(
   const turn = new Turn({
     storage: stored?.storage,
     maximumLingering: room.lingering,
+    tcpKeepAliveMs: config.tcpKeepAliveSeconds * 1_000,
     broker: (outbox) =>
       createBroker({
         outbox,

@@ -26,6 +26,7 @@ class Pipe implements Transport {
   shutdown(): void {}
   terminate(): void {}
   pause(): void {}
+  setKeepAlive(): void {}
   resume(): void {}
 
   get bytes(): Buffer {

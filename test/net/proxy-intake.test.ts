@@ -50,7 +50,6 @@ function listen(
     setting: 'MQTTS_PORT',
     tls,
     proxy: { trusted: new AddressList(trusted), timeoutMs },
-    tcpKeepAliveMs: 60_000,
   });
   opened.push({ listener, stop: () => turn.stop() });
   return { ...all, listener, port: listener.port };

@@ -9,6 +9,7 @@ const silent = {
   shutdown() {},
   terminate() {},
   pause() {},
+  setKeepAlive() {},
   resume() {},
 };
 const pool = new BufferPool();

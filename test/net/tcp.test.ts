@@ -26,7 +26,6 @@ function listen(options: Partial<TurnOptions> = {}) {
     setting: 'MQTT_PORT',
     tls: undefined,
     proxy: undefined,
-    tcpKeepAliveMs: 60_000,
   });
   opened.push({ listener, stop: () => all.turn.stop() });
   return { ...all, listener, port: listener.port };
@@ -215,7 +214,6 @@ describe('a plaintext listener', () => {
         setting: 'MQTTS_PORT',
         tls: undefined,
         proxy: undefined,
-        tcpKeepAliveMs: 0,
       });
     expect(again('127.0.0.1', port)).toThrow(ListenError);
     expect(again('127.0.0.1', port)).toThrow(

@@ -40,7 +40,6 @@ function listen(options: Partial<TlsOptions> = {}) {
     setting: 'MQTTS_PORT',
     tls: { material: materialOf([server]), clientCertificates: 'off', ...options },
     proxy: undefined,
-    tcpKeepAliveMs: 60_000,
   });
   opened.push({ listener, stop: () => turn.stop() });
   return { ...all, listener, port: listener.port };
@@ -236,7 +235,6 @@ describe('a TLS listener', () => {
       setting: 'MQTTS_PORT',
       tls: { material: materialOf([server]), clientCertificates: 'off' },
       proxy: undefined,
-      tcpKeepAliveMs: 0,
     });
     opened.push({ listener, stop: () => all.turn.stop() });
     all.broker.on = (call) => {

@@ -38,6 +38,9 @@ class FakeSocket implements Transport {
   resume(): void {
     this.#act('resume');
   }
+  setKeepAlive(_enable: true, idleMs: number): void {
+    this.#act(`probe after ${idleMs} ms`);
+  }
 
   /** Resolves at the next thing that is done to it. */
   nextAct(): Promise<string> {
@@ -173,6 +176,20 @@ describe('a turn', () => {
     expect(socket.acts).toEqual(['pause', 'resume']);
     expect(broker.count('received')).toBe(4);
   });
+
+  test.each([
+    [60_000, ['probe after 60000 ms']],
+    [0, []],
+  ])(
+    'a peer is probed by TCP after %p ms where the broker asks for it, and never at 0',
+    (tcpKeepAliveMs, acts) => {
+      const { turn, broker } = stage({ tcpKeepAliveMs });
+      const socket = new FakeSocket();
+      const link = turn.opened(socket, origin);
+      broker.outbox.probe(link.id);
+      expect(socket.acts).toEqual(acts);
+    },
+  );
 
   test('commands are handed over behind the broker, and their handler may send at once', async () => {
     const handled: Message[] = [];

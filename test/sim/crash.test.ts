@@ -197,6 +197,7 @@ class CrashSimulation {
       },
       pause: () => {},
       resume: () => {},
+      probe: () => {},
       verify: (connection) => this.#verdicts.push(connection),
       handle: (...command) => this.plugins.handle(...command),
       keep: (change) => {

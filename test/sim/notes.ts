@@ -121,6 +121,9 @@ export class NoteTaker implements Outbox {
     this.#add({ kind: 'resume', connection });
   }
 
+  /** What the network does then, nobody here is told. */
+  probe(): void {}
+
   verify(connection: ConnectionId, token: string): void {
     this.#add({ kind: 'verify', connection, token });
   }

@@ -136,6 +136,7 @@ class PresenceSimulation {
       close: (connection) => void this.#open.delete(connection),
       pause: () => {},
       resume: () => {},
+      probe: () => {},
       verify: (connection) => this.#verdicts.push(connection),
       handle: (command, number) => this.#handle(command, number),
       keep: (change) => storage.keep(change),

@@ -35,7 +35,6 @@ const tcp = listenTcp({
   setting: 'MQTT_PORT',
   tls: undefined,
   proxy: undefined,
-  tcpKeepAliveMs: 0,
 });
 const options = { turn, allowedOrigins: [], maximumPacketSize: defaultLimits.maximumPacketSize };
 const web = Bun.serve({
