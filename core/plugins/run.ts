@@ -15,6 +15,7 @@ import { readInput } from './input.ts';
 import type { Name } from './invocation.ts';
 import type { Sent } from './mark.ts';
 import { announcesCbor, PayloadProblem } from './payload.ts';
+import { isPromise } from './promise.ts';
 import type { Redactor } from './secrets.ts';
 import { messageOf, type TopicRules, topicForUser, topicToPublish } from './sending.ts';
 import { Speaker, type Speaking, speaking, type Voice } from './speaker.ts';
@@ -270,8 +271,4 @@ function kindOf(error: unknown): FaultKind {
   const code = (error as { code?: unknown } | undefined | null)?.code;
   const storage = /^SQLITE_(BUSY|FULL|IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|PROTOCOL)/;
   return typeof code === 'string' && storage.test(code) ? 'store' : 'failed';
-}
-
-function isPromise(value: unknown): value is Promise<unknown> {
-  return typeof (value as { then?: unknown } | undefined | null)?.then === 'function';
 }

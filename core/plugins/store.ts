@@ -17,6 +17,7 @@ import type { SqlValue, Store } from './context.ts';
 import type { Mark } from './exchange.ts';
 import { KEY_TABLE, PURGE_KEYS, StoreKeys } from './keys.ts';
 import { PROCESSED_TABLE } from './mark.ts';
+import { isPromise } from './promise.ts';
 import { checkValue } from './statement.ts';
 import type { WriteLock } from './write-lock.ts';
 
@@ -334,8 +335,4 @@ export class HandlerStore {
 
 function begunAnew(): BegunAnew {
   return new BegunAnew('the run is begun anew, because the store has changed since it read');
-}
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | undefined | null)?.then === 'function';
 }

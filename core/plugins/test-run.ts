@@ -9,6 +9,7 @@ import { type LogLine, Route } from './exchange.ts';
 import { describeThrown, type Fault } from './fault.ts';
 import type { Failure, Given, Published, Sent, TestRun } from './kit.ts';
 import { decodePayload, guessPayload } from './payload.ts';
+import { isPromise } from './promise.ts';
 import { type Command, Run, type Surroundings } from './run.ts';
 import { Redactor, readSecrets } from './secrets.ts';
 import type { TopicRules } from './sending.ts';
@@ -116,7 +117,7 @@ function watched(handler: Handler, seen: Seen): Handler {
     run(context) {
       try {
         const result = handler.run(context);
-        if (!(result instanceof Promise)) {
+        if (!isPromise(result)) {
           seen.result = result;
           return result;
         }

@@ -57,6 +57,14 @@ describe('commands', () => {
     expect(store.all`select * from placed`).toEqual([{ user: '1', item: 'tea' }]);
   });
 
+  test('what has a `then` is awaited, promise or not', async () => {
+    const method = 'then';
+    const query = { [method]: (done: (rows: number) => void) => done(2) };
+    const handler = defineHandler({ topic: 'count', reply: 'counted', run: () => query });
+    const { result, reply } = await testHandler(handler, { store: empty() });
+    expect({ result, reply }).toEqual({ result: 2, reply: 2 });
+  });
+
   test('a run that fails leaves nothing behind but its log', async () => {
     const store = shop();
     const told = await testHandler(order, { input: { item: 'coffee' }, store });
