@@ -6,11 +6,10 @@ import type { ClientPlan } from '../bench/plan.ts';
 import { StartError } from '../ops/lifecycle.ts';
 import type { Config } from '../ops/settings.ts';
 import { type Arguments, type Options, UsageError } from './arguments.ts';
-import { readAuthorities } from './client.ts';
+import { localUrl, readBrokerUrl, targetOf } from './broker-address.ts';
 import { mint } from './mint.ts';
 
 const DAY_SECONDS = 86_400;
-const ports = { 'mqtts:': 8_883, 'mqtt:': 1_883 } as const;
 
 export const targetOptions: Options = {
   broker: {
@@ -42,13 +41,14 @@ export async function readSurroundings(
   connectRate: number | undefined,
 ): Promise<Surroundings> {
   const written = given.all('broker');
-  const urls = (written.length > 0 ? written : [localUrl(config)]).map(readUrl);
+  const brokers = written.length > 0 ? written : [localUrl(config)];
+  const urls = brokers.map((broker) => readBrokerUrl(broker, 'use --username'));
   if (new Set(urls.map((url) => url.protocol)).size > 1) {
     throw new UsageError('--broker: all with TLS, or none');
   }
   return {
     dial: {
-      targets: await Promise.all(urls.map((url) => targetOf(given, config, url))),
+      targets: await Promise.all(urls.map((url) => lookUp(given, config, url))),
       parallel: given.count('parallel') ?? 64,
       perSecond: given.count('ramp') ?? connectRate,
       timeoutSeconds: 600,
@@ -58,48 +58,21 @@ export async function readSurroundings(
   };
 }
 
-function localUrl({ mqttsPort, mqttPort }: Config): string {
-  return mqttsPort > 0 ? `mqtts://localhost:${mqttsPort}` : `mqtt://localhost:${mqttPort}`;
-}
-
-function readUrl(written: string): URL {
-  const url = URL.parse(written);
-  if (url === null || !(url.protocol in ports) || url.hostname === '') {
-    throw new UsageError(
-      `--broker is ${JSON.stringify(written)}, but must be mqtts://host:port or mqtt://host:port`,
-    );
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw new UsageError('--broker holds a user name: use --username');
-  }
-  return url;
-}
-
 /** The address is looked up once, and not by each of thousands of connections. */
-async function targetOf(given: Arguments, config: Config, url: URL): Promise<Target> {
-  const name = url.hostname.replace(/^\[|\]$/g, '');
+async function lookUp(given: Arguments, config: Config, url: URL): Promise<Target> {
+  const target = targetOf(given, config, url);
+  const { hostname: name } = target;
   const found = await lookup(name, { all: true }).catch((error: Error) => {
     throw new StartError(`${url.host}: ${error.message}`);
   });
-  const address = (found.find(({ family }) => family === 4) ?? found[0])?.address ?? name;
-  const isLoopback = address.startsWith('127.') || address === '::1';
+  const hostname = (found.find(({ family }) => family === 4) ?? found[0])?.address ?? name;
+  const isLoopback = hostname.startsWith('127.') || hostname === '::1';
   if (!isLoopback && !given.has('yes')) {
     throw new UsageError(
       `${name} is another machine, and a load test may take it down: if it is yours, add --yes`,
     );
   }
-  const isSecure = url.protocol === 'mqtts:';
-  return {
-    hostname: address,
-    port: Number(url.port === '' ? ports[url.protocol as keyof typeof ports] : url.port),
-    tls: isSecure
-      ? {
-          serverName: name,
-          rejectUnauthorized: !given.has('insecure'),
-          ...readAuthorities(given, config, url),
-        }
-      : undefined,
-  };
+  return { ...target, hostname };
 }
 
 function credentialsOf(given: Arguments, config: Config): Surroundings['credentials'] {

@@ -11,7 +11,6 @@ import type { Config } from '../ops/settings.ts';
 import { stdoutSink } from '../ops/stdout.ts';
 import { programVersion } from '../ops/version.ts';
 import type { Remote } from '../plugins/remote.ts';
-import type { Target } from '../plugins/remote-line.ts';
 import {
   expiryOf,
   type TokenSource,
@@ -19,7 +18,7 @@ import {
   tokenFromFile,
 } from '../plugins/remote-token.ts';
 import { type Arguments, type Command, UsageError } from './arguments.ts';
-import { readAuthorities } from './client.ts';
+import { localUrl, readBrokerUrl, targetOf } from './broker-address.ts';
 import { readConfiguration } from './configured.ts';
 import { mint, parseDuration } from './mint.ts';
 
@@ -27,7 +26,6 @@ import { mint, parseDuration } from './mint.ts';
 const MINTED_SECONDS = 3_600;
 const EXIT_AFTER_MS = 2_000;
 const INITIAL_INFLIGHT = 128;
-const ports = { 'mqtts:': 8_883, 'mqtt:': 1_883 } as const;
 
 export const handlers: Command = {
   usage: '[options] [settings]',
@@ -133,7 +131,8 @@ async function serve(
 }
 
 function readSettings(given: Arguments, config: Config): RemoteSettings {
-  const url = readUrl(given.get('broker') ?? localUrl(config));
+  const broker = given.get('broker') ?? localUrl(config);
+  const url = readBrokerUrl(broker, 'say who you are with a token');
   const group = given.get('group') ?? 'bellhop';
   if (group === '' || /[/+#]/.test(group)) {
     throw new UsageError(
@@ -191,38 +190,5 @@ function fixedToken(token: string): TokenSource {
     throw new Error(
       'the token has expired; with --token-file or --token-command it could be renewed',
     );
-  };
-}
-
-function localUrl({ mqttsPort, mqttPort }: Config): string {
-  return mqttsPort > 0 ? `mqtts://localhost:${mqttsPort}` : `mqtt://localhost:${mqttPort}`;
-}
-
-function readUrl(written: string): URL {
-  const url = URL.parse(written);
-  if (url === null || !(url.protocol in ports) || url.hostname === '') {
-    throw new UsageError(
-      `--broker is ${JSON.stringify(written)}, but must be mqtts://host:port or mqtt://host:port`,
-    );
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw new UsageError('--broker holds a user name: say who you are with a token');
-  }
-  return url;
-}
-
-function targetOf(given: Arguments, config: Config, url: URL): Target {
-  const hostname = url.hostname.replace(/^\[|\]$/g, '');
-  return {
-    hostname,
-    port: Number(url.port === '' ? ports[url.protocol as keyof typeof ports] : url.port),
-    tls:
-      url.protocol === 'mqtts:'
-        ? {
-            serverName: hostname,
-            rejectUnauthorized: !given.has('insecure'),
-            ...readAuthorities(given, config, url),
-          }
-        : undefined,
   };
 }
