@@ -8,27 +8,29 @@
  *     bun run bench -- --render           the pages from results.json, without measuring
  *
  * Further: --rounds N, --brokers Bellhop,Mosquitto, --binary PATH, --mqload PATH for a native load
- * generator, --aedes FOLDER where Aedes is installed from npm, --output FOLDER in place of docs.
+ * generator (what it cannot do is left to our own), --aedes FOLDER where Aedes is installed from npm,
+ * --output FOLDER in place of docs. Prose on the curves is in docs/performance/notes.md.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { aedes, type Broker, bellhop, mosquitto, nats } from './bench/brokers.ts';
+import { aedes, type Broker, bareTls, bellhop, mosquitto, nats } from './bench/brokers.ts';
 import { capacityPage } from './bench/capacity.ts';
-import { type Generator, ownGenerator } from './bench/generator.ts';
+import { fullTimes, type Generator, ownGenerator, quickTimes } from './bench/generator.ts';
 import { describeMachine } from './bench/machine.ts';
 import { nativeGenerator } from './bench/mqload.ts';
 import { performancePage } from './bench/page.ts';
-import type { Results, Run } from './bench/results.ts';
+import { readNotes } from './bench/page-curves.ts';
+import { merge, type Results, type Run, resultsText, type Skip } from './bench/results.ts';
 import { makeCertificate, runOnce } from './bench/runner.ts';
 import {
   curvesOf,
   fullSizes,
-  quickSizes,
   type Scenario,
   singlesOf,
+  sizesOf,
   tableOf,
 } from './bench/scenarios.ts';
 
@@ -54,7 +56,9 @@ function readResults(): Results | undefined {
 }
 
 function render(results: Results): void {
-  const { text, charts } = performancePage(results);
+  const notesPath = join(output, 'performance', 'notes.md');
+  const notes = existsSync(notesPath) ? readFileSync(notesPath, 'utf8') : '';
+  const { text, charts } = performancePage(results, readNotes(notes, curvesOf(fullSizes)));
   writeFileSync(join(output, 'performance.md'), text);
   for (const [name, svg] of charts) writeFileSync(join(output, 'performance', `${name}.svg`), svg);
   writeFileSync(join(output, 'capacity.md'), capacityPage(results));
@@ -63,7 +67,7 @@ function render(results: Results): void {
 
 /** Who takes part in what: each scenario with its brokers. */
 function planOf(brokers: readonly Broker[]): [Scenario, readonly Broker[]][] {
-  const sizes = values.quick ? quickSizes : fullSizes;
+  const sizes = sizesOf({ isQuick: values.quick });
   const matching = new Bun.Glob(values.only);
   const ours = brokers.filter(({ name }) => name === 'Bellhop');
   const planned: [Scenario, readonly Broker[]][] = [
@@ -75,7 +79,11 @@ function planOf(brokers: readonly Broker[]): [Scenario, readonly Broker[]][] {
   ];
   return planned
     .filter(([{ id }]) => matching.match(id))
-    .map(([scenario, takers]) => [scenario, takers.filter((each) => takesPart(each, scenario))]);
+    .map(([scenario, takers]): [Scenario, readonly Broker[]] => [
+      scenario,
+      takers.filter((each) => takesPart(each, scenario)),
+    ])
+    .filter(([, takers]) => takers.length > 0);
 }
 
 function takesPart(broker: Broker, scenario: Scenario): boolean {
@@ -85,58 +93,60 @@ function takesPart(broker: Broker, scenario: Scenario): boolean {
   );
 }
 
-async function measure(brokers: readonly Broker[], generator: Generator): Promise<Results> {
+async function measure(
+  brokers: readonly Broker[],
+  generators: readonly Generator[],
+): Promise<Results> {
   const before = readResults();
   const kept = before !== undefined && before.isQuick === values.quick ? before : undefined;
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
-  const times = values.quick
-    ? { seconds: 1, warmUpSeconds: 0.5 }
-    : { seconds: 5, warmUpSeconds: 2 };
+  const times = values.quick ? quickTimes : fullTimes;
   const scratch = mkdtempSync(join(tmpdir(), 'bellhop-bench-'));
   const certificate = makeCertificate(scratch);
   const plan = planOf(brokers);
   const runs: Run[] = [];
-  const skipped: string[] = [];
+  const skipped: Skip[] = [];
   for (const [scenario, takers] of plan) {
+    const generator = generators.find((each) => each.can(scenario)) as Generator;
+    const source = generators.indexOf(generator);
     for (let round = 1; round <= rounds; round++) {
       // Whoever comes second finds a warmer machine: that is not always the same one.
       for (const broker of round % 2 === 1 ? takers : takers.toReversed()) {
         try {
           const figures = await runOnce(scenario, broker, generator, certificate, times);
-          runs.push({ scenario: scenario.id, broker: broker.name, round, figures });
+          runs.push({ scenario: scenario.id, broker: broker.name, round, source, figures });
           const each = `${Math.round(figures.perSecond).toLocaleString('en')}/s, ${figures.brokerCpuEach.toFixed(2)} us`;
           console.log(
             `${scenario.id} ${round}/${rounds} ${broker.name}: ${each} (${figures.bottleneck})`,
           );
         } catch (error) {
           const detail = `${scenario.title}, ${broker.name}: ${(error as Error).message.split('\n')[0]}`;
-          if (!skipped.includes(detail)) skipped.push(detail);
+          if (!skipped.some((each) => each.detail === detail))
+            skipped.push({ scenario: scenario.id, detail });
           console.log(`left out: ${detail}`);
         }
       }
     }
   }
   rmSync(scratch, { recursive: true });
-  const again = new Set(plan.map(([{ id }]) => id));
-  return {
+  const machine = describeMachine();
+  const sources = generators.map(({ name }) => ({
     date: new Date().toISOString().slice(0, 10),
-    commandLine: ['bun run bench --', ...process.argv.slice(2).map(withoutPath)].join(' '),
-    generator: `\`${generator.name}\``,
-    isQuick: values.quick,
-    rounds,
-    machine: describeMachine(),
-    versions: {
-      ...kept?.versions,
-      ...Object.fromEntries(brokers.map(({ name, version }) => [name, version])),
-    },
-    runs: [...(kept?.runs.filter(({ scenario }) => !again.has(scenario)) ?? []), ...runs],
-    skipped,
-  };
+    commandLine: ['bun run bench --', ...process.argv.slice(2).map(asTyped)].join(' '),
+    generator: name,
+    idle: `a message to each and a ping from each, then ${times.idleSeconds} s of silence`,
+    ...{ rounds, machine },
+    versions: Object.fromEntries(brokers.map(({ name, version }) => [name, version])),
+  }));
+  const found = { isQuick: values.quick, sources, runs, skipped };
+  return merge(kept, found, new Set(plan.map(([{ id }]) => id)));
 }
 
-/** Where things lie on this machine is nobody's business elsewhere. */
-function withoutPath(argument: string): string {
-  return argument.startsWith('/') ? (argument.split('/').at(-1) ?? '') : argument;
+/** As it is typed; where things lie on this machine is nobody's business elsewhere. */
+function asTyped(argument: string): string {
+  const [, option = '', path] = /^(--\w+=)?(\/.*)$/.exec(argument) ?? [];
+  const shown = path === undefined ? argument : `${option}${path.split('/').at(-1)}`;
+  return /^[\w=.,:-]+$/.test(shown) ? shown : `'${shown}'`;
 }
 
 mkdirSync(join(output, 'performance'), { recursive: true });
@@ -146,20 +156,29 @@ if (!values.render) {
     process.exit(1);
   }
   const wanted = values.brokers?.split(',');
-  const brokers = [bellhop(values.binary), mosquitto(), nats(), aedes(values.aedes)].filter(
+  const brokers = [
+    bellhop(values.binary),
+    mosquitto(),
+    nats(),
+    aedes(values.aedes),
+    bareTls(),
+  ].filter(
     (each) => each !== undefined && (wanted === undefined || wanted.includes(each.name)),
   ) as Broker[];
   if (brokers.length === 0 || (wanted !== undefined && brokers.length < wanted.length)) {
     console.error(
-      '--brokers takes names of those that are installed: Bellhop,Mosquitto,NATS,Aedes',
+      '--brokers takes names of those that are installed: Bellhop,Mosquitto,NATS,Aedes,bare TLS',
     );
     process.exit(2);
   }
-  const generator =
-    values.mqload === undefined ? ownGenerator(values.binary) : nativeGenerator(values.mqload);
+  // What a native one cannot do is left to our own.
+  const generators = [
+    ...(values.mqload === undefined ? [] : [nativeGenerator(values.mqload)]),
+    ownGenerator(values.binary),
+  ];
   console.log(`${brokers.map(({ name, version }) => `${name} ${version}`).join('; ')}`);
-  const results = await measure(brokers, generator);
-  writeFileSync(resultsPath, `${JSON.stringify(results, null, 1)}\n`);
+  const results = await measure(brokers, generators);
+  writeFileSync(resultsPath, resultsText(results));
 }
 const results = readResults();
 if (results === undefined) {

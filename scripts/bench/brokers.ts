@@ -148,6 +148,22 @@ max_pending: 512MB
   };
 }
 
+/** No broker: what TLS handshakes cost without one. */
+export function bareTls(): Broker {
+  return {
+    name: 'bare TLS',
+    version: `Bun ${Bun.version}`,
+    hasTokens: false,
+    highestQoS: 0,
+    hasTls: true,
+    can: ({ kind, tls }) => kind === 'storm' && tls === true,
+    setup: ({ tlsPort, cert, key }) => ({
+      command: [process.execPath, join(import.meta.dir, 'bare-tls.ts'), String(tlsPort), cert, key],
+      env: {},
+    }),
+  };
+}
+
 /** Aedes from an npm folder that has it. */
 export function aedes(npmFolder: string | undefined): Broker | undefined {
   if (npmFolder === undefined) return undefined;

@@ -2,10 +2,17 @@
  * docs/capacity.md: what one machine holds, worked out on paper from measured costs. Every figure follows
  * from docs/performance/results.json and the assumptions below, which the page prints.
  */
-import { type Measure, medianOf, type Results } from './results.ts';
-import { fullSizes, quickSizes } from './scenarios.ts';
+import { count, kibibytes, mebibytes, milliseconds } from './format.ts';
+import { type Measure, medianOf, type Results, sourcesOf } from './results.ts';
+import { sizesOf } from './scenarios.ts';
 
 const OURS = 'Bellhop';
+
+/** The scenarios whose costs the model is made of. */
+const needed = [
+  ...['fan-out-100', 'pairs-0', 'pairs-1', 'durable-1', 'command-plugin'],
+  ...['storm-tls', 'headline-rate', 'idle-tls'],
+];
 
 /** Machines as clouds rent them. */
 const machines = [
@@ -67,7 +74,7 @@ export function costsOf(results: Results): Costs | readonly string[] {
   const ofLoop = Math.min(command, 2 * message);
   const connectionBytes = need('idle-tls', 'residentPerConnection');
   const resident = need('idle-tls', 'residentEnd');
-  const { connections } = results.isQuick ? quickSizes : fullSizes;
+  const { connections } = sizesOf(results);
   const costs: Costs = {
     delivery: alone(need('fan-out-100', 'brokerCpuEach')),
     message: alone(message),
@@ -81,7 +88,7 @@ export function costsOf(results: Results): Costs | readonly string[] {
     ping: alone(need('headline-rate', 'brokerCpuEach')),
     connectionBytes,
     baseBytes: Math.max(0, resident - connections * connectionBytes),
-    syncsPerSecond: results.machine.syncsPerSecond,
+    syncsPerSecond: sourcesOf(results, ['durable-1'])[0]?.machine.syncsPerSecond ?? 0,
   };
   return missing.length > 0 ? missing : costs;
 }
@@ -135,7 +142,7 @@ This page is worked out from [results.json](performance/results.json), which lac
     : '';
   return `# Capacity
 
-${warning}What one machine holds, on paper: from the costs that \`bun run bench\` measured on ${results.date}
+${warning}What one machine holds, on paper: from the costs that \`bun run bench\` measured on ${datesOf(results)}
 ([performance.md](performance.md)) and the assumptions below. It is no promise: measure with
 \`bellhop bench\` on the machine in question.
 
@@ -167,7 +174,7 @@ ${limitRow('commands a second', (cores) => rateOf(costs.command, cores))}
 ${limitRow('connects over TLS a second', (cores) => rateOf(costs.connect, cores))}
 
 Commits are grouped, so that a sync serves all that came during the last one: how many durable messages
-there are a second does not depend on the disk, but each waits for one sync or two, ${milliseconds(1 / costs.syncsPerSecond)} each. A single
+there are a second does not depend on the disk, but each waits for one sync or two, ${milliseconds(1e6 / costs.syncsPerSecond)} each. A single
 publisher that waits for every acknowledgement gets ${count(costs.syncsPerSecond / 2)} to ${count(costs.syncsPerSecond)} messages a second through.
 
 ## Assumptions
@@ -182,6 +189,12 @@ publisher that waits for every acknowledgement gets ${count(costs.syncsPerSecond
 ## Where the next limit lies
 
 ${nextLimits(costs)}`;
+}
+
+/** The days on which the costs were measured. */
+function datesOf(results: Results): string {
+  const dates = sourcesOf(results, needed).map(({ date }) => date);
+  return [...new Set(dates)].toSorted().join(' and ');
 }
 
 function costRow(what: string, { loop, others }: Cost): string {
@@ -210,20 +223,4 @@ function nextLimits(costs: Costs): string {
 /** Two digits: a model has no more. */
 function rounded(value: number): string {
   return count(Number(Math.max(0, value).toPrecision(2)));
-}
-
-function count(value: number): string {
-  return Math.round(value).toLocaleString('en');
-}
-
-function kibibytes(value: number): string {
-  return `${(value / 1_024).toFixed(1)} KiB`;
-}
-
-function mebibytes(value: number): string {
-  return `${(value / 2 ** 20).toFixed(0)} MiB`;
-}
-
-function milliseconds(seconds: number): string {
-  return `${Number((seconds * 1_000).toPrecision(2))} ms`;
 }

@@ -7,10 +7,16 @@ import type { Scenario } from './scenarios.ts';
 export interface Times {
   readonly seconds: number;
   readonly warmUpSeconds: number;
+  /** In which idle connections come to rest before their memory is read. */
+  readonly idleSeconds: number;
 }
+
+export const fullTimes: Times = { seconds: 5, warmUpSeconds: 2, idleSeconds: 10 };
+export const quickTimes: Times = { seconds: 1, warmUpSeconds: 0.5, idleSeconds: 2 };
 
 export interface Generator {
   readonly name: string;
+  can(scenario: Scenario): boolean;
   /** The command, and its environment beside that of the bench. */
   command(
     scenario: Scenario,
@@ -26,6 +32,7 @@ export interface Generator {
 export function ownGenerator(binary: string): Generator {
   return {
     name: 'bellhop bench',
+    can: () => true,
     command({ kind, options, form, tls }, { hasTokens }, port, brokerPid, times) {
       const written = Object.entries(options).flatMap(([name, value]) =>
         value === true ? [`--${name}`] : [`--${name}`, String(value)],
@@ -35,7 +42,8 @@ export function ownGenerator(binary: string): Generator {
           ...[binary, 'bench', kind, '--json', '--mqtt-version', '3.1.1'],
           ...['--broker', `${tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${port}`, '--insecure'],
           ...['--broker-pid', String(brokerPid)],
-          ...['--duration', `${times.seconds}s`, '--warm-up', `${times.warmUpSeconds}s`],
+          ...['--duration', `${kind === 'idle' ? times.idleSeconds : times.seconds}s`],
+          ...['--warm-up', `${times.warmUpSeconds}s`],
           ...(hasTokens ? [] : ['--anonymous']),
           ...(form === 'plugin' ? ['--no-handler'] : []),
           ...written,
@@ -53,6 +61,7 @@ export function ownGenerator(binary: string): Generator {
         p50: latency.p50,
         p99: latency.p99,
         lost: report.lost,
+        ...(report.duplicates === undefined ? {} : { duplicates: report.duplicates }),
         brokerCpuPercent: broker?.cpuPercent ?? 0,
         brokerCpuEach:
           broker?.cpuMicrosecondsPerMessage ?? broker?.cpuMicrosecondsPerConnection ?? 0,

@@ -1,6 +1,6 @@
 /** Whether a cost grows faster than what it is drawn against. */
 
-/** Above a slope of 1 by this much, on a double-logarithmic scale, it is no longer noise. */
+/** Above by this much, on a double-logarithmic scale, it is no longer noise. */
 const TOLERANCE = 0.15;
 
 /**
@@ -20,6 +20,7 @@ export function steepest(
   return found;
 }
 
-export function isWorseThanLinear(slope: number): boolean {
-  return slope > 1 + TOLERANCE;
+/** `linear` is the slope of a cost that is linear in all. */
+export function isWorseThanLinear(slope: number, linear: number): boolean {
+  return slope > linear + TOLERANCE;
 }

@@ -19,6 +19,17 @@ export interface Row extends Scenario {
   readonly against?: string;
 }
 
+/** What else is asked of Bellhop than a multiple of Mosquitto's throughput. */
+export const goals = {
+  headlineRate: 5_000,
+  millionRate: 100_000,
+  connectsPerSecond: 10_000,
+  /** Of what bare TLS handshakes reach. */
+  tlsShare: 0.9,
+  idleTcpBytes: 4_000,
+  idleTlsBytes: 12_000,
+} as const;
+
 /** A series of scenarios in which one amount grows. */
 export interface Curve {
   readonly id: string;
@@ -37,8 +48,11 @@ export interface CurveChart {
   readonly unit: string;
   /** What one unit of the chart is in that of the measure. */
   readonly scale: number;
-  /** Whether the measure is a cost, which ought not to grow faster than what it is drawn against. */
-  readonly isCost: boolean;
+  /**
+   * The power of the amount with which the measure grows where the cost of it all is linear: 1, and 0 where
+   * the measure is that of one of so many. Undefined where it is no cost.
+   */
+  readonly linear: number | undefined;
 }
 
 export interface Sizes {
@@ -76,6 +90,10 @@ export const quickSizes: Sizes = {
   curveFanOut: [1, 30, 1_000],
   curvePayload: [16, 4_096, 262_144],
 };
+
+export function sizesOf({ isQuick }: { readonly isQuick: boolean }): Sizes {
+  return isQuick ? quickSizes : fullSizes;
+}
 
 const words = (value: number): string => value.toLocaleString('en');
 
@@ -134,13 +152,21 @@ export function singlesOf(sizes: Sizes): readonly Scenario[] {
     {
       id: 'headline-rate',
       title: `5,000 publishes a second over ${words(subscriptions)} subscriptions of ${words(connections)} connections`,
-      ...{ kind: 'headline', options: { connections, subscriptions, rate: 5_000, settle: '2s' } },
+      ...{
+        kind: 'headline',
+        options: { connections, subscriptions, rate: goals.headlineRate, settle: '2s' },
+      },
     },
     {
       id: 'million',
       title: `100,000 commands a second to one handler, beside ${words(millionSubscriptions)} subscriptions of ${words(connections)} connections`,
       kind: 'fan-in',
-      options: { connections, subscriptions: millionSubscriptions, publishers: 50, rate: 100_000 },
+      options: {
+        connections,
+        subscriptions: millionSubscriptions,
+        publishers: 50,
+        rate: goals.millionRate,
+      },
     },
     { ...storm, id: 'storm-tcp', title: `${words(stormConnections)} connects over TCP` },
     { ...storm, id: 'storm-tls', title: `${words(stormConnections)} connects over TLS`, tls: true },
@@ -154,14 +180,14 @@ export function singlesOf(sizes: Sizes): readonly Scenario[] {
   ];
 }
 
-const cpuEach = { measure: 'brokerCpuEach', unit: 'µs', scale: 1, isCost: true } as const;
+const cpuEach = { measure: 'brokerCpuEach', unit: 'µs', scale: 1, linear: 1 } as const;
 const perSecond = {
   measure: 'perSecond',
   unit: 'thousand/s',
   scale: 1_000,
-  isCost: false,
+  linear: undefined,
 } as const;
-const memory = { measure: 'residentEnd', unit: 'MiB', scale: 2 ** 20, isCost: true } as const;
+const memory = { measure: 'residentEnd', unit: 'MiB', scale: 2 ** 20, linear: 1 } as const;
 
 export function curvesOf(sizes: Sizes): readonly Curve[] {
   const series = (
@@ -211,7 +237,7 @@ export function curvesOf(sizes: Sizes): readonly Curve[] {
       charts: [
         {
           ...{ file: 'connections-latency', title: 'Latency (p99) at 2,000 messages a second' },
-          ...{ measure: 'p99', unit: 'ms', scale: 1_000, isCost: true },
+          ...{ measure: 'p99', unit: 'ms', scale: 1_000, linear: 1 },
         },
       ],
     },
@@ -235,7 +261,10 @@ export function curvesOf(sizes: Sizes): readonly Curve[] {
       scenarios: series('fan-out', 'fan-out', sizes.curveFanOut, (subscribers) => ({
         subscribers,
       })),
-      charts: [{ ...perSecond, file: 'fan-out-throughput', title: 'Messages delivered' }],
+      charts: [
+        { ...perSecond, file: 'fan-out-throughput', title: 'Messages delivered' },
+        { ...cpuEach, linear: 0, file: 'fan-out-cpu', title: 'Processor time of a delivery' },
+      ],
     },
     {
       ...{ id: 'payload', title: 'Payload', axis: 'bytes of each payload' },
