@@ -31,7 +31,9 @@ ${lines.join('')}${isOneMachine ? `\nAll on ${machineText(first.machine)}.\n` : 
 /** What idle connections have done, as a sentence; '' where none were measured. */
 export function idleText(results: Results): string {
   const found = sourcesOf(results, ['idle-tcp', 'idle-tls']).map(({ idle }) => idle);
-  return found.length === 0 ? '' : `Before their memory is read\nthere is ${[...new Set(found)].join(', or ')}. `;
+  return found.length === 0
+    ? ''
+    : `Before their memory is read\nthere is ${[...new Set(found)].join(', or ')}. `;
 }
 
 /** The letters of the sources of these scenarios, to be put behind figures; '' where there is but one source. */
