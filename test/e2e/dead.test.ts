@@ -2,9 +2,9 @@
 import { expect, test } from 'bun:test';
 import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import mqtt, { type MqttClient } from 'mqtt';
 import { FileBench } from '../store/bench.ts';
 import { content, dead } from '../store/changes.ts';
+import { connect } from './connect.ts';
 import { Broker, Folder, run } from './executable.ts';
 
 /** A data folder with letters 2, 4, 6 and so on of `handlers`, before any broker ran. */
@@ -140,17 +140,6 @@ export default defineHandler({
   run({ user, send, input }) { send(user.id, 'note', input); },
 });`;
 
-async function connect(broker: Broker): Promise<MqttClient> {
-  const { out } = await run(broker.folder, ['token', '--sub', 'ann']);
-  return mqtt.connectAsync(`mqtts://localhost:${broker.mqttsPort}`, {
-    username: 'JWT',
-    password: out.trim(),
-    protocolVersion: 5,
-    ca: await Bun.file(join(broker.folder.path, 'data', 'tls.crt')).text(),
-    reconnectPeriod: 0,
-  });
-}
-
 test('a failing handler leaves a letter, and once it is mended a replay is carried out by it alone', async () => {
   using folder = new Folder();
   const plugins = join(folder.path, 'plugins');
@@ -158,7 +147,7 @@ test('a failing handler leaves a letter, and once it is mended a replay is carri
   writeFileSync(join(plugins, 'greet.ts'), failing);
   writeFileSync(join(plugins, 'beside.ts'), beside);
   await using broker = await Broker.start(folder);
-  const phone = await connect(broker);
+  const phone = await connect(broker, 'ann');
   const got: string[] = [];
   let arrived = (): void => {};
   phone.on('message', (topic, payload) => {

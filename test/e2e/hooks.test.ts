@@ -2,8 +2,8 @@
 import { expect, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import mqtt, { type MqttClient } from 'mqtt';
-import { Broker, Folder, run } from './executable.ts';
+import { connect } from './connect.ts';
+import { Broker, Folder } from './executable.ts';
 
 const plugins = {
   'presence.ts': `import { defineHandler } from 'bellhop';
@@ -40,20 +40,6 @@ export default defineHandler({
 `,
 };
 
-async function connect(broker: Broker, user: string, clientId: string): Promise<MqttClient> {
-  const { out } = await run(broker.folder, ['token', '--sub', user]);
-  const client = await mqtt.connectAsync(`mqtts://localhost:${broker.mqttsPort}`, {
-    clientId,
-    username: 'JWT',
-    password: out.trim(),
-    protocolVersion: 5,
-    ca: await Bun.file(join(broker.folder.path, 'data', 'tls.crt')).text(),
-    reconnectPeriod: 0,
-  });
-  client.on('error', () => {});
-  return client;
-}
-
 /** The line that a plugin wrote, as an object. */
 async function logged(
   broker: Broker,
@@ -77,10 +63,11 @@ test('devices that come and go, messages for those who are away, and due times, 
     detail: 'the schedule "0 25 * * *" cannot be read: Invalid value for hour: 25',
   });
 
-  const phone = await connect(first, '68946', 'phone');
+  const phone = await connect(first, '68946', { clientId: 'phone' });
   const came = await logged(first, 'presence');
   expect(came).toMatchObject({ event: 'connect', who: '68946/phone', takeover: false });
-  const again = await connect(first, '68946', 'phone');
+  const again = await connect(first, '68946', { clientId: 'phone' });
+  for (const client of [phone, again]) client.on('error', () => {});
   const gaveWay = await logged(first, 'presence', '"event":"disconnect"');
   const tookOver = await logged(
     first,

@@ -6,7 +6,7 @@ import { Database } from 'bun:sqlite';
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import mqtt, { type MqttClient } from 'mqtt';
+import type { MqttClient } from 'mqtt';
 import {
   cases,
   HOSTILE_TOPIC,
@@ -16,6 +16,7 @@ import {
   tellsOf,
   textOf,
 } from '../../scripts/hostile/cases.ts';
+import { connect } from './connect.ts';
 import { Broker, Folder, run } from './executable.ts';
 
 /** Threads that take all of a processor are slow to end where there are few. */
@@ -38,17 +39,6 @@ function folderOfNeighbour(): Folder {
 function save(folder: Folder, { name }: HostileCase, text: string): void {
   const swap = folder.write(join('plugins', `${name}.ts.swp`), text);
   renameSync(swap, join(folder.path, 'plugins', `${name}.ts`));
-}
-
-async function connect(broker: Broker, user: string): Promise<MqttClient> {
-  const { out } = await run(broker.folder, ['token', '--sub', user]);
-  return mqtt.connectAsync(`mqtts://localhost:${broker.mqttsPort}`, {
-    username: 'JWT',
-    password: out.trim(),
-    protocolVersion: 5,
-    ca: await Bun.file(join(broker.folder.path, 'data', 'tls.crt')).text(),
-    reconnectPeriod: 0,
-  });
 }
 
 /** Resolves once the log has `count` lines like this, before now or later. */

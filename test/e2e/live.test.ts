@@ -12,21 +12,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import mqtt, { type MqttClient } from 'mqtt';
-import { Broker, Folder, run } from './executable.ts';
+import type { MqttClient } from 'mqtt';
+import { connect } from './connect.ts';
+import { Broker, Folder } from './executable.ts';
 
 setDefaultTimeout(60_000);
-
-async function connect(broker: Broker, user: string): Promise<MqttClient> {
-  const { out } = await run(broker.folder, ['token', '--sub', user]);
-  return mqtt.connectAsync(`mqtts://localhost:${broker.mqttsPort}`, {
-    username: 'JWT',
-    password: out.trim(),
-    protocolVersion: 5,
-    ca: await Bun.file(join(broker.folder.path, 'data', 'tls.crt')).text(),
-    reconnectPeriod: 0,
-  });
-}
 
 /** A phone that publishes numbered commands of QoS 1 until it is stopped, and notes what is answered. */
 class Phone {

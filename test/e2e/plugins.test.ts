@@ -2,7 +2,8 @@
 import { expect, test } from 'bun:test';
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import mqtt, { type MqttClient } from 'mqtt';
+import type { MqttClient } from 'mqtt';
+import { connect } from './connect.ts';
 import { Broker, Folder, run } from './executable.ts';
 
 const valibot = join(import.meta.dir, '..', '..', 'node_modules', 'valibot');
@@ -12,17 +13,6 @@ function folderOf(files: { readonly [name: string]: string }): Folder {
   mkdirSync(join(folder.path, 'plugins', 'migrations'), { recursive: true });
   for (const [name, text] of Object.entries(files)) folder.write(join('plugins', name), text);
   return folder;
-}
-
-async function connect(broker: Broker, user: string): Promise<MqttClient> {
-  const { out } = await run(broker.folder, ['token', '--sub', user]);
-  return mqtt.connectAsync(`mqtts://localhost:${broker.mqttsPort}`, {
-    username: 'JWT',
-    password: out.trim(),
-    protocolVersion: 5,
-    ca: await Bun.file(join(broker.folder.path, 'data', 'tls.crt')).text(),
-    reconnectPeriod: 0,
-  });
 }
 
 /** Publishes a command and resolves to what comes on the user's topics next. */

@@ -4,7 +4,8 @@ import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import mqtt, { type MqttClient } from 'mqtt';
+import type { MqttClient } from 'mqtt';
+import { connect } from './connect.ts';
 import { Broker, Folder, run } from './executable.ts';
 import { Handlers } from './remote-process.ts';
 
@@ -19,18 +20,6 @@ function folderOf(files: Files): Folder {
 }
 
 const remote = ['--plugins-dir', 'remote'];
-
-async function connect(broker: Broker, user: string, token?: string): Promise<MqttClient> {
-  const minted = async () => (await run(broker.folder, ['token', '--sub', user])).out;
-  return mqtt.connectAsync(`mqtts://localhost:${broker.mqttsPort}`, {
-    username: 'JWT',
-    password: (token ?? (await minted())).trim(),
-    protocolVersion: 5,
-    clientId: `${user}-phone`,
-    ca: await Bun.file(join(broker.folder.path, 'data', 'tls.crt')).text(),
-    reconnectPeriod: 0,
-  });
-}
 
 /** What comes to `client`, to be awaited by what it says. */
 class Received {
@@ -259,7 +248,7 @@ test('a token is renewed from its file before it expires, without the connection
   await using handlers = await Handlers.start(folder, broker, [...remote, '--token-file', 'token']);
   await mint(3_600);
   const { out: short } = await run(folder, ['token', '--sub', 'u', '--expires', '10s']);
-  const witness = await connect(broker, 'u', short);
+  const witness = await connect(broker, 'u', { password: short.trim() });
   const expired = new Promise<void>((resolve) => witness.once('close', () => resolve()));
   await handlers.line((line) => line.includes('token renewed'));
   expect(handlers.lines.filter((line) => line.includes('"connected to the broker"'))).toHaveLength(
