@@ -135,12 +135,15 @@ export class Client {
     this.outgoing.append(encode({ type: 'pingreq' }, this.identity.version));
   }
 
-  /** Ends a stored session with its connection where the version can say so, which 3.1.1 cannot. */
-  disconnect(): void {
+  /** Ends a stored session with its connection, or leaves it; a 3.1.1 client cannot but leave it. */
+  disconnect(session: 'ends' | 'stays' = 'ends'): void {
     const { version, stored } = this.identity;
     const packet = { type: 'disconnect' as const, reasonCode: ReasonCode.Success };
     this.outgoing.append(
-      encode(stored ? { ...packet, sessionExpiryInterval: 0 } : packet, version),
+      encode(
+        stored && session === 'ends' ? { ...packet, sessionExpiryInterval: 0 } : packet,
+        version,
+      ),
     );
     this.state = 'closed';
   }

@@ -166,21 +166,29 @@ export class Dialer {
     this.#mark(line);
   }
 
+  /** Ends the connections of these clients; a stored session stays behind. */
+  leave(clients: readonly Client[]): void {
+    for (const client of clients) {
+      const line = this.#lines.get(client);
+      if (line !== undefined) this.#end(line, 'stays');
+    }
+  }
+
   /** Ends every connection in good order, and without it where the broker does not join in. */
   close(): void {
     const lines = [...this.#lines.values()];
-    for (const line of lines) this.#end(line);
+    for (const line of lines) this.#end(line, 'ends');
     const timer = setTimeout(() => {
       for (const line of lines) line.socket?.terminate();
     }, CLOSE_MS);
     timer.unref();
   }
 
-  #end(line: Line): void {
+  #end(line: Line, session: 'ends' | 'stays'): void {
     this.#lines.delete(line.client);
     line.isSettled = true;
     if (line.client.outgoing.length === 0 && line.client.state === 'ready') {
-      line.client.disconnect();
+      line.client.disconnect(session);
       this.#write(line);
     }
     line.client.state = 'closed';

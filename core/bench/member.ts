@@ -124,6 +124,7 @@ export class LocalMember implements Member {
     await this.#dialer.connect(clients);
     this.#connectSeconds += secondsOf(ticksNow() - begunAt);
     this.#connections += clients.length;
+    if (this.#options.absent && who === 'receivers') this.#dialer.leave(clients);
   }
 
   async begin(): Promise<void> {

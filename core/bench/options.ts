@@ -39,6 +39,8 @@ export interface BenchOptions {
   readonly separator: Separator;
   /** Whether sessions outlive their connections. */
   readonly stored: boolean;
+  /** Whether subscribers with stored sessions go away before the load begins, which waits for them at the broker. */
+  readonly absent: boolean;
   readonly keepAliveSeconds: number;
   readonly warmUpSeconds: number;
   readonly durationSeconds: number;

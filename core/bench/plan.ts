@@ -48,7 +48,12 @@ export function makePlan(options: BenchOptions, share: Share): readonly ClientPl
   if (scenario === 'command' && options.handler && share.index === 0) plan.push(handler(options));
   for (const index of part(subscribers, share)) plan.push(subscriber(options, index));
   for (const index of part(publishers, share)) plan.push(publisher(options, index, share));
-  return plan;
+  return options.absent ? plan.map(expectingNothing) : plan;
+}
+
+function expectingNothing(plan: ClientPlan): ClientPlan {
+  if (plan.publishing === undefined) return plan;
+  return { ...plan, publishing: { ...plan.publishing, copies: 0, copiesHere: 0 } };
 }
 
 /** The topic that the `index`-th subscription of all connections is for, as `headline` and `idle` publish. */

@@ -23,7 +23,7 @@ export interface Latency {
 export interface BrokerFigures {
   /** Of one core. */
   readonly cpuPercent: number;
-  /** Undefined where no message arrived. */
+  /** That arrived, or that was sent where nobody is there; undefined where there was none. */
   readonly cpuMicrosecondsPerMessage: number | undefined;
   readonly cpuMicrosecondsPerConnection: number;
   readonly residentStart: number;
@@ -102,7 +102,9 @@ export function makeReport(
   const expected = total(({ counts }) => counts.expected);
   const received = total(({ counts }) => counts.received);
   const measured = total(({ received }) => received);
-  const broker = samples && brokerFigures(samples, seconds, measured, connections);
+  const sent = total(({ sent }) => sent);
+  const messages = options.absent ? sent : measured;
+  const broker = samples && brokerFigures(samples, seconds, messages, connections);
   const isGeneratorBusy = isRated
     ? generator.latenessP99 > LATE_MICROSECONDS
     : generator.cpuPercent >= BUSY_PERCENT;
@@ -118,7 +120,7 @@ export function makeReport(
     connectsPerSecond: connectSeconds === 0 ? 0 : connections / connectSeconds,
     connectTime: latencyOf(merged(({ connectTimes }) => connectTimes)),
     seconds,
-    sentPerSecond: perSecond(total(({ sent }) => sent)),
+    sentPerSecond: perSecond(sent),
     receivedPerSecond: perSecond(measured),
     bytesSentPerSecond: perSecond(total(({ bytesSent }) => bytesSent)),
     bytesReceivedPerSecond: perSecond(total(({ bytesReceived }) => bytesReceived)),

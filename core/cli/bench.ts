@@ -60,6 +60,10 @@ A broker on another machine is under attack by this: name one that is yours, and
       value: undefined,
       text: 'sessions of subscribers are stored; with 3.1.1 they stay behind',
     },
+    absent: {
+      value: undefined,
+      text: 'with --stored: subscribers go before the load begins, and leave their sessions',
+    },
     duration: { value: 'time', text: 'how long to measure, such as 10s; 10s if not given' },
     'warm-up': { value: 'time', text: 'load before that; 2s if not given' },
     settle: { value: 'time', text: 'pause after connecting; 0s if not given' },
@@ -156,6 +160,7 @@ function readOptions(given: Arguments, config: Config): BenchOptions {
     userTemplate: given.get('user') ?? 'bench-%d',
     separator: config.userTopicSeparator,
     stored: given.has('stored'),
+    absent: given.has('absent'),
     keepAliveSeconds: Math.ceil(readSeconds(given, 'keep-alive', 300)),
     warmUpSeconds: readSeconds(given, 'warm-up', 2),
     durationSeconds: readSeconds(given, 'duration', 10),
@@ -182,7 +187,7 @@ function checkProcesses(options: BenchOptions, processes: number): void {
 
 function checkOptions(options: BenchOptions): void {
   const { payloadBytes, userTemplate, scenario, publishers, subscribers } = options;
-  const { connections, subscriptions } = options;
+  const { connections, subscriptions, absent, stored, qos } = options;
   if (payloadBytes < STAMP_BYTES) {
     throw new UsageError(`--payload is ${payloadBytes}, but must be ${STAMP_BYTES} or more`);
   }
@@ -194,6 +199,11 @@ function checkOptions(options: BenchOptions): void {
   }
   if (subscriptions > 0 && connections === 0) {
     throw new UsageError('--subscriptions need --connections that hold them');
+  }
+  if (absent && (!stored || qos === 0 || !['fan-out', 'fan-in', 'pairs'].includes(scenario))) {
+    throw new UsageError(
+      '--absent goes with --stored and --qos 1 or 2, in fan-out, fan-in and pairs',
+    );
   }
   const publishesToHolders = scenario === 'headline' || scenario === 'idle';
   if (publishesToHolders && subscriptions === 0) {

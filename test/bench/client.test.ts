@@ -263,3 +263,9 @@ test('a stored session ends with its load test, where the version can say so', (
     expect(bed.client.state).toBe('closed');
   }
 });
+
+test('a stored session stays behind where it is to', () => {
+  const bed = new Bed(5, [], { stored: true });
+  bed.connected().client.disconnect('stays');
+  expect(bed.sent()).toMatchObject([{ type: 'disconnect', sessionExpiryInterval: undefined }]);
+});

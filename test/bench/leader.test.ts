@@ -20,7 +20,13 @@ async function runAgainst(
     ...{ scenario: 'pairs', version: 4, qos: 1, payloadBytes: 32, rate: MESSAGES / 0.1, window: 4 },
     ...{ publishers: 1, subscribers: 1, connections: 0, subscriptions: 0, handler: true },
     ...{ levels: 1, command: 'ask', reply: 'answer', userTemplate: 'u-%d', separator: '_' },
-    ...{ stored: false, keepAliveSeconds: 0, warmUpSeconds: 0, durationSeconds: 0.1 },
+    ...{
+      stored: false,
+      absent: false,
+      keepAliveSeconds: 0,
+      warmUpSeconds: 0,
+      durationSeconds: 0.1,
+    },
     ...{ drainSeconds: 0.05, ...more },
   };
   const target = { hostname: '127.0.0.1', port: broker.port, tls: undefined };

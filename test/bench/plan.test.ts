@@ -15,7 +15,14 @@ function optionsOf(scenario: Scenario, more: Partial<BenchOptions> = {}): BenchO
   return {
     ...{ scenario, version: 5, qos: 0, payloadBytes, rate: undefined, window, publishers },
     ...{ subscribers, connections, subscriptions: connections, handler: true, levels: 1 },
-    ...{ command: 'ask', reply: 'answer', userTemplate: 'u-%d', separator: '_', stored: false },
+    ...{
+      command: 'ask',
+      reply: 'answer',
+      userTemplate: 'u-%d',
+      separator: '_',
+      stored: false,
+      absent: false,
+    },
     ...{ keepAliveSeconds: 0, warmUpSeconds: 0, durationSeconds: 0, drainSeconds: 0, ...more },
   };
 }

@@ -32,7 +32,7 @@ function arrivalsOf(more: Partial<BenchOptions>): Arrivals {
     ...{ scenario: 'fan-out', version: 4, qos: 0, payloadBytes: 16, rate: undefined, window: 1 },
     ...{ publishers: 2, subscribers: 3, connections: 0, subscriptions: 0, handler: true },
     ...{ levels: 1, command: 'ask', reply: 'answer', userTemplate: 'u-%d', separator: '_' },
-    ...{ stored: false, keepAliveSeconds: 0, warmUpSeconds: 0, durationSeconds: 0 },
+    ...{ stored: false, absent: false, keepAliveSeconds: 0, warmUpSeconds: 0, durationSeconds: 0 },
     ...{ drainSeconds: 0, ...more },
   };
   return new Arrivals(options);

@@ -130,6 +130,13 @@ test('stored sessions get all of it as well', async () => {
   expectAll(report, 1);
 });
 
+test('what is acknowledged for subscribers that are away is counted as sent', async () => {
+  const absent = ['--pairs', '3', '--qos', '1', '--stored', '--absent'];
+  const report = await bench('pairs', ...plain(), ...absent);
+  expect(report).toMatchObject({ connections: 6, expected: 0, received: 0, lost: 0, refused: 0 });
+  expect(report.sent).toBeGreaterThan(0);
+});
+
 test('without --json it is told in words', async () => {
   const args = ['bench', 'fan-out', ...plain(), '--subscribers', '2', ...short.slice(0, 4)];
   const { code, out, err } = await run(folder, args);
@@ -149,6 +156,7 @@ test('what cannot be is said in one line', async () => {
     [['fan-out', '--broker', `mqtt://127.0.0.1:${port}`], 1, `127.0.0.1 port ${port}: `],
     [['storm', ...plain(), '--processes', '2', '--anonymous'], 1, 'BadUserNameOrPassword'],
     [['fan-in', ...plain(), '--processes', '2'], 2, 'name a --rate'],
+    [['pairs', ...plain(), '--stored', '--absent'], 2, '--absent goes with'],
   ];
   for (const [written, code, detail] of cases) {
     const finished = await run(folder, ['bench', ...written, ...short]);
