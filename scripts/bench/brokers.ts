@@ -61,6 +61,7 @@ export function bellhop(binary: string): Broker {
           ...{ DATA_DIR: join(folder, 'data'), PLUGINS_DIR: plugins, LOG_LEVEL: 'error' },
           ...{ MAXIMUM_CONNECTIONS_PER_ADDRESS: '1000000', MAXIMUM_SUBSCRIPTIONS: '1000000' },
           ...{ MAXIMUM_CONNECTIONS: '1000000', MAXIMUM_TOPIC_LEVELS: '128' },
+          ...{ QUEUED_MESSAGES: '100000000', QUEUED_BYTES: String(2 ** 40) },
         },
       };
     },

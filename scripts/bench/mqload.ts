@@ -35,7 +35,7 @@ const identity: { readonly [kind: string]: readonly string[] } = {
 const asHandler = '{"role":"handler"}';
 
 /** What it has no word for. */
-const unknown = ['levels', 'stored'];
+const unknown = ['levels', 'stored', 'absent'];
 
 /**
  * It has no bystanders beside a fan-in, and its idle connections have exchanged nothing when their memory

@@ -127,8 +127,8 @@ function singlesTable(results: Results): string {
       const isIdle = kind === 'idle';
       const cells = [
         isIdle ? '' : count(of('perSecond') ?? 0),
-        isIdle ? '' : milliseconds(of('p50') ?? 0),
-        isIdle ? '' : milliseconds(of('p99') ?? 0),
+        latencyText(of('p50')),
+        latencyText(of('p99')),
         isIdle ? '' : `${(of('brokerCpuEach') ?? 0).toFixed(1)} µs`,
         mebibytes(resident),
         isIdle ? `${count(of('residentPerConnection') ?? 0)} B` : '',
@@ -139,6 +139,11 @@ function singlesTable(results: Results): string {
     }
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** '' where nothing arrived that could be late. */
+function latencyText(value: number | undefined): string {
+  return value === undefined || value === 0 ? '' : milliseconds(value);
 }
 
 function goalsTable(results: Results): string {

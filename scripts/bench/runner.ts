@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Broker } from './brokers.ts';
+import type { Broker, Place } from './brokers.ts';
 import type { Generator, Times } from './generator.ts';
 import type { Figures } from './results.ts';
 import type { Scenario } from './scenarios.ts';
@@ -42,23 +42,12 @@ export async function runOnce(
   certificate: Certificate,
   times: Times,
 ): Promise<Figures> {
-  const folder = mkdtempSync(join(tmpdir(), 'bellhop-bench-'));
-  const [port, tlsPort] = [await freePort(), await freePort()];
-  const { command, env } = broker.setup({ folder, port, tlsPort, ...certificate }, scenario);
-  const { PATH = '', HOME = '/' } = process.env;
-  const child = Bun.spawn(pinned(0, command), {
-    cwd: folder,
-    env: { PATH, HOME, ...env },
-    stdin: 'ignore',
-    stdout: 'ignore',
-    stderr: 'ignore',
-  });
-  try {
-    const wanted = scenario.tls ? tlsPort : port;
-    await listens(wanted, child);
-    const load = generator.command(scenario, broker, wanted, child.pid, times);
+  return await withBroker(scenario, broker, certificate, async (place, pid) => {
+    const port = scenario.tls ? place.tlsPort : place.port;
+    const load = generator.command(scenario, broker, port, pid, times);
+    const { PATH = '', HOME = '/' } = process.env;
     const run = Bun.spawn(pinned(1, load.command), {
-      cwd: folder,
+      cwd: place.folder,
       env: { PATH, HOME, ...load.env },
       stdin: 'ignore',
       stdout: 'pipe',
@@ -68,6 +57,30 @@ export async function runOnce(
     // 1 is for losses as well, and those are among the figures.
     if ((await run.exited) > 1 || out.trim() === '') throw new Error(err.trim() || out.trim());
     return generator.read(out);
+  });
+}
+
+/** A fresh broker on core 0 while `during` runs. Rejects where it does not start. */
+export async function withBroker<T>(
+  scenario: Scenario,
+  broker: Broker,
+  certificate: Certificate,
+  during: (place: Place, pid: number) => Promise<T>,
+): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'bellhop-bench-'));
+  const place = { folder, port: await freePort(), tlsPort: await freePort(), ...certificate };
+  const { command, env } = broker.setup(place, scenario);
+  const { PATH = '', HOME = '/' } = process.env;
+  const child = Bun.spawn(pinned(0, command), {
+    cwd: folder,
+    env: { PATH, HOME, ...env },
+    stdin: 'ignore',
+    stdout: 'ignore',
+    stderr: 'ignore',
+  });
+  try {
+    await listens(scenario.tls ? place.tlsPort : place.port, child);
+    return await during(place, child.pid);
   } finally {
     child.kill('SIGKILL');
     await child.exited;

@@ -168,6 +168,12 @@ export function singlesOf(sizes: Sizes): readonly Scenario[] {
         rate: goals.millionRate,
       },
     },
+    {
+      id: 'durable-absent',
+      title: '50 publishers, QoS 1, to a stored session each that is away; acknowledged',
+      ...{ kind: 'pairs', form: 'durable' },
+      options: { pairs: 50, qos: 1, stored: true, absent: true },
+    },
     { ...storm, id: 'storm-tcp', title: `${words(stormConnections)} connects over TCP` },
     { ...storm, id: 'storm-tls', title: `${words(stormConnections)} connects over TLS`, tls: true },
     { ...idle, id: 'idle-tcp', title: `${words(connections)} idle connections over TCP` },
