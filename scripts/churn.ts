@@ -8,12 +8,13 @@
  * without DISCONNECT, and topics and client identifiers are new each time for the others. Prints the
  * resident memory by the minute, and how much it grew from the second fifth of the time to the last.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Socket } from 'bun';
-import { connectFrame, freePort, mint, publishFrame, SECRET, subscribeFrame } from './load.ts';
+import { bellhopAt, startBroker } from './broker.ts';
+import { connectFrame, freePort, mint, publishFrame, subscribeFrame } from './load.ts';
 
 const { values } = parseArgs({
   options: {
@@ -29,22 +30,7 @@ const perSecond = Number(values.rate);
 
 const folder = mkdtempSync(join(tmpdir(), 'bellhop-churn-'));
 const port = await freePort();
-const command = existsSync(values.binary) ? [values.binary] : [process.execPath, 'index.ts'];
-const broker = Bun.spawn([...command, 'serve'], {
-  env: {
-    ...process.env,
-    HOST: '127.0.0.1',
-    MQTT_PORT: String(port),
-    MQTTS_PORT: '0',
-    HTTPS_PORT: '0',
-    DATA_DIR: folder,
-    PLUGINS_DIR: join(folder, 'no-plugins'),
-    JWT_SECRET: SECRET,
-    LOG_LEVEL: 'error',
-  },
-  stdout: 'inherit',
-  stderr: 'inherit',
-});
+const broker = startBroker(bellhopAt(values.binary), port, folder);
 const token = await mint('churn');
 const DISCONNECT = Uint8Array.of(0xe0, 0);
 const payload = new Uint8Array(64).fill(120);

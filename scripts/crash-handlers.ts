@@ -11,13 +11,14 @@
  * with 1 where one is not.
  */
 import { Database } from 'bun:sqlite';
-import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { bellhopAt, startBroker } from './broker.ts';
 import { CrashClient } from './crash/client.ts';
 import { randomFrom } from './crash/random.ts';
-import { freePort, mint, SECRET } from './load.ts';
+import { freePort, mint } from './load.ts';
 
 const ACCOUNTS = 20;
 const BALANCE = 1_000;
@@ -87,25 +88,8 @@ const random = randomFrom(seed);
 /** Runs that fail say so; of interest where a line of the report is not 0. */
 const log = openSync(join(folder, 'log'), 'a');
 
-function startBroker(): Bun.Subprocess {
-  const command = existsSync(values.binary) ? [values.binary] : [process.execPath, 'index.ts'];
-  return Bun.spawn([...command, 'serve'], {
-    env: {
-      ...process.env,
-      HOST: '127.0.0.1',
-      MQTT_PORT: String(port),
-      MQTTS_PORT: '0',
-      HTTPS_PORT: '0',
-      DATA_DIR: join(folder, 'data'),
-      PLUGINS_DIR: pluginsFolder,
-      JWT_SECRET: SECRET,
-      LOG_LEVEL: 'error',
-      HANDLER_WORKERS: '2',
-    },
-    stdout: log,
-    stderr: 'inherit',
-  });
-}
+const bellhop = bellhopAt(values.binary);
+const start = () => startBroker(bellhop, port, folder, { HANDLER_WORKERS: '2' }, log);
 
 const acknowledged = new Set<string>();
 /** How often each report came. */
@@ -139,11 +123,7 @@ async function startPhone(index: number): Promise<CrashClient> {
       });
     }
   };
-  const ready = new Promise<void>((resolve) => {
-    client.onReady = resolve;
-  });
-  client.start();
-  await ready;
+  await client.ready();
   return client;
 }
 
@@ -154,7 +134,7 @@ function missingReports(): number {
 }
 
 console.log(`crash-handlers: ${cycles} cycles, seed ${seed}, port ${port}, data ${folder}`);
-let broker = startBroker();
+let broker = start();
 const phones: CrashClient[] = [];
 for (let index = 0; index < PHONES; index++) phones.push(await startPhone(index));
 for (let cycle = 1; cycle <= cycles; cycle++) {
@@ -162,7 +142,7 @@ for (let cycle = 1; cycle <= cycles; cycle++) {
   await Bun.sleep(Math.floor(random() * 400));
   broker.kill('SIGKILL');
   await broker.exited;
-  broker = startBroker();
+  broker = start();
   if (cycle % 50 === 0) console.log(`cycle ${cycle}: ${acknowledged.size} commands acknowledged`);
 }
 publishing = false;

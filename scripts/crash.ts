@@ -8,13 +8,14 @@
  * a retained value up to date, or vanish and leave a Will. After the last cycle all is let drain, and
  * each line of the report must be 0. Exits with 1 where one is not.
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { bellhopAt, startBroker } from './broker.ts';
 import { CrashClient } from './crash/client.ts';
 import { randomFrom } from './crash/random.ts';
-import { freePort, mint, SECRET } from './load.ts';
+import { freePort, mint } from './load.ts';
 
 const WINDOW = 20;
 const DRAIN_MS = 60_000;
@@ -33,25 +34,8 @@ const folder = mkdtempSync(join(tmpdir(), 'bellhop-crash-'));
 const port = await freePort();
 const random = randomFrom(seed);
 
-function startBroker(): Bun.Subprocess {
-  const command = existsSync(values.binary) ? [values.binary] : [process.execPath, 'index.ts'];
-  return Bun.spawn([...command, 'serve'], {
-    env: {
-      ...process.env,
-      HOST: '127.0.0.1',
-      MQTT_PORT: String(port),
-      MQTTS_PORT: '0',
-      HTTPS_PORT: '0',
-      DATA_DIR: folder,
-      PLUGINS_DIR: join(folder, 'no-plugins'),
-      JWT_SECRET: SECRET,
-      LOG_LEVEL: 'error',
-      QUEUED_MESSAGES: '1000000',
-    },
-    stdout: 'inherit',
-    stderr: 'inherit',
-  });
-}
+const command = bellhopAt(values.binary);
+const start = () => startBroker(command, port, folder, { QUEUED_MESSAGES: '1000000' });
 
 // What was sent, acknowledged and received, by topic; messages of a topic are numbered from 1.
 interface Track {
@@ -185,11 +169,7 @@ async function leaveWill(token: string, cycle: number): Promise<void> {
     subscriptions: [],
     will: { topic: 'wills/gone', payload, delaySeconds: 1 },
   });
-  const ready = new Promise<void>((resolve) => {
-    client.onReady = resolve;
-  });
-  client.start();
-  await ready;
+  await client.ready();
   // A PUBACK for a message of its own session proves that the session and its Will are on disk.
   await new Promise<void>((resolve) => client.publish('kept/proof', payload, 1, true, resolve));
   wills.left.add(payload);
@@ -198,7 +178,7 @@ async function leaveWill(token: string, cycle: number): Promise<void> {
 
 const token = await mint('crash');
 console.log(`crash: ${cycles} cycles, seed ${seed}, port ${port}, data ${folder}`);
-let broker = startBroker();
+let broker = start();
 const receivers = [
   new Receiver('sub-a', token, 5),
   new Receiver('sub-b', token, 4),
@@ -213,11 +193,7 @@ const heir = new CrashClient({
   received: (_topic, payload) => wills.came.add(payload),
 });
 for (const client of [...receivers.map((each) => each.client), heir]) {
-  const ready = new Promise<void>((resolve) => {
-    client.onReady = resolve;
-  });
-  client.start();
-  await ready;
+  await client.ready();
 }
 const publishers = [
   startPublisher('pub-1', token, 5, 1),
@@ -238,7 +214,7 @@ for (let cycle = 1; cycle <= cycles; cycle++) {
   broker.kill('SIGKILL');
   await broker.exited;
   restarts++;
-  broker = startBroker();
+  broker = start();
   if (cycle % 50 === 0) {
     const acknowledged = [...tracks.values()].reduce(
       (sum, each) => sum + each.acknowledged.size,

@@ -13,11 +13,11 @@
  * the dead letters are not what they should be, or the log did not tell. `--write` puts the table into
  * docs/handlers.md.
  */
-import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Histogram } from '../core/bench/histogram.ts';
+import { bellhopAt } from './broker.ts';
 import { CrashClient } from './crash/client.ts';
 import { HostileBroker } from './hostile/broker.ts';
 import { cases, HOSTILE_TOPIC, type HostileCase, tellsOf, textOf } from './hostile/cases.ts';
@@ -44,9 +44,7 @@ const { values } = parseArgs({
 });
 const seconds = Number(values.seconds);
 const root = new URL('..', import.meta.url).pathname;
-const command = existsSync(values.binary)
-  ? [resolve(values.binary)]
-  : [process.execPath, join(root, 'index.ts')];
+const command = bellhopAt(values.binary);
 
 /** The phone that asks the neighbour. */
 class Notes {
@@ -69,7 +67,7 @@ class Notes {
       subscriptions: [{ topicFilter: 'ann_noted', qos: 1 }],
       received: (_, payload) => notes?.came((JSON.parse(payload) as { number: number }).number),
     });
-    await readiness(client);
+    await client.ready();
     notes = new Notes(client);
     return notes;
   }
@@ -102,13 +100,6 @@ class Notes {
   }
 }
 
-async function readiness(client: CrashClient): Promise<void> {
-  const { promise, resolve: ready } = Promise.withResolvers<void>();
-  client.onReady = ready;
-  client.start();
-  await promise;
-}
-
 /** Who brings the plugin to do its worst. */
 class Mallory {
   /** Commands so far, and whether one of them had an effect that it should not have had. */
@@ -132,7 +123,7 @@ class Mallory {
         if (mallory !== undefined) mallory.harm++;
       },
     });
-    await readiness(client);
+    await client.ready();
     mallory = new Mallory(hostile, broker, client);
     return mallory;
   }

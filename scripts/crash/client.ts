@@ -22,6 +22,14 @@ export class CrashClient extends RememberingClient {
     void this.#connect(++this.#life);
   }
 
+  /** As `start`, and resolves once CONNACK and, the first time, SUBACK have come. */
+  ready(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.onReady = resolve;
+    this.start();
+    return promise;
+  }
+
   /** Leaves without a word, as a phone in a tunnel. */
   drop(): void {
     this.#started = false;

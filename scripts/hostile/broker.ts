@@ -3,7 +3,8 @@ import { Database } from 'bun:sqlite';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { freePort, SECRET } from '../load.ts';
+import { environmentOf } from '../broker.ts';
+import { freePort } from '../load.ts';
 import { type LogLine, neighbourFiles } from './cases.ts';
 
 /** Workers and memory of the brokers here: small, so that what is hostile hurts. */
@@ -39,14 +40,7 @@ export class HostileBroker {
     this.port = port;
     this.#child = Bun.spawn([...command, 'serve'], {
       env: {
-        ...process.env,
-        HOST: '127.0.0.1',
-        MQTT_PORT: String(port),
-        MQTTS_PORT: '0',
-        HTTPS_PORT: '0',
-        DATA_DIR: join(folder, 'data'),
-        PLUGINS_DIR: join(folder, 'plugins'),
-        JWT_SECRET: SECRET,
+        ...environmentOf(port, folder),
         LOG_FORMAT: 'json',
         HANDLER_WORKERS: String(WORKERS),
         HANDLER_MEMORY_MB: String(MEMORY_MB),
