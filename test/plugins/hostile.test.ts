@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { by, command, handlerFile, plainHandlerFile } from './folder.ts';
-import { opened } from './opened.ts';
+import { benches } from './opened.ts';
+
+const opened = benches();
 
 describe('a handler cannot stop the broker', () => {
   const hostile = {

@@ -2,7 +2,9 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { Bench, command, plainHandlerFile } from './folder.ts';
-import { opened } from './opened.ts';
+import { benches } from './opened.ts';
+
+const opened = benches();
 
 // Workers that load all of them, one after the other.
 setDefaultTimeout(60_000);

@@ -1,7 +1,9 @@
 /** Runs of handlers in real workers, under a broker that only takes notes. */
 import { describe, expect, test } from 'bun:test';
 import { by, command, handlerFile, plainHandlerFile } from './folder.ts';
-import { opened } from './opened.ts';
+import { benches } from './opened.ts';
+
+const opened = benches();
 
 describe('a run', () => {
   test('gets who said what, and sends to user topics and others', async () => {

@@ -3,7 +3,9 @@ import { Database } from 'bun:sqlite';
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import type { MessageProperties } from '../../core/mqtt/packet.ts';
 import { by, command, handlerFile, plainHandlerFile } from './folder.ts';
-import { opened } from './opened.ts';
+import { benches } from './opened.ts';
+
+const opened = benches();
 
 setDefaultTimeout(30_000);
 

@@ -1,28 +1,9 @@
 /** What a run is given and what becomes of what it returns, says and awaits: in real workers. */
-import { afterAll, afterEach, expect, test } from 'bun:test';
-import type { PoolOptions } from '../../core/plugins/pool.ts';
-import {
-  Bench,
-  command,
-  type Files,
-  handlerFile,
-  plainHandlerFile,
-  removeFolders,
-} from './folder.ts';
+import { expect, test } from 'bun:test';
+import { type Bench, command, handlerFile, plainHandlerFile } from './folder.ts';
+import { benches } from './opened.ts';
 
-const benches: Bench[] = [];
-
-async function open(files: Files, options: Partial<PoolOptions> = {}): Promise<Bench> {
-  const bench = new Bench(files, options);
-  benches.push(bench);
-  await bench.pool.start();
-  return bench;
-}
-
-afterEach(async () => {
-  for (const bench of benches.splice(0)) await bench.pool.stop(0);
-});
-afterAll(removeFolders);
+const open = benches();
 
 const said = (bench: Bench) =>
   bench

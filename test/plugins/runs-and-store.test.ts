@@ -2,7 +2,9 @@
 import { Database } from 'bun:sqlite';
 import { describe, expect, test } from 'bun:test';
 import { by, command, handlerFile, plainHandlerFile } from './folder.ts';
-import { opened } from './opened.ts';
+import { benches } from './opened.ts';
+
+const opened = benches();
 
 describe('the store', () => {
   const migrations = {

@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { Bench, command, handlerFile, plainHandlerFile } from './folder.ts';
-import { opened } from './opened.ts';
+import { benches } from './opened.ts';
+
+const opened = benches();
 
 describe('stopping', () => {
   test('what waits is done first, and nothing more is taken', async () => {

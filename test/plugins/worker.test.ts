@@ -1,26 +1,11 @@
 /** Runs beside each other: in one worker and in several, over one store. */
 import { Database } from 'bun:sqlite';
-import { afterAll, afterEach, describe, expect, test } from 'bun:test';
-import type { PoolOptions } from '../../core/plugins/pool.ts';
-import {
-  Bench,
-  by,
-  command,
-  type Files,
-  handlerFile,
-  plainHandlerFile,
-  removeFolders,
-} from './folder.ts';
+import { afterEach, describe, expect, test } from 'bun:test';
+import { type Bench, by, command, handlerFile, plainHandlerFile } from './folder.ts';
+import { benches } from './opened.ts';
 
-const benches: Bench[] = [];
+const open = benches();
 const gates: Gate[] = [];
-
-async function open(files: Files, options: Partial<PoolOptions> = {}): Promise<Bench> {
-  const bench = new Bench(files, options);
-  benches.push(bench);
-  await bench.pool.start();
-  return bench;
-}
 
 /** What handlers wait at: a server on which each name is answered once it is opened. */
 class Gate {
@@ -68,11 +53,9 @@ function newGate(): Gate {
   return gate;
 }
 
-afterEach(async () => {
-  for (const bench of benches.splice(0)) await bench.pool.stop(0);
+afterEach(() => {
   for (const gate of gates.splice(0)) gate.stop();
 });
-afterAll(removeFolders);
 
 const accounts = {
   'migrations/0001_account.sql':
