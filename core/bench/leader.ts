@@ -78,11 +78,11 @@ export async function lead(
       to = sample();
       phase = 'waiting for the rest';
       await drain(counts, options.drainSeconds);
-      // What comes twice may come behind the last that was missing. The first answers say that the
-      // broker has read all that was published, the second that what it sent for that is here.
-      if (!isIdle) for (let round = 1; round <= 2; round++) await ask();
     }
     const end = sample();
+    // What comes twice may come behind the last that was missing. The first answers say that the broker
+    // has read all that was published, the second that what it sent for that is here.
+    if (!isStorm) for (let round = 1; round <= 2; round++) await ask();
     const results = await all((member) => member.finish());
     const broker =
       start && connected && from && to && end ? { start, connected, from, to, end } : undefined;

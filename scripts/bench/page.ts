@@ -39,7 +39,8 @@ ${shown('table-throughput', 'Throughput as a ratio to Mosquitto', charts)}
 
 ${singlesTable(results)}
 *Bare TLS* is no broker: it accepts with the same certificate and settings, and answers whatever comes with a
-fixed CONNACK. Idle connections have a session and one subscription each. ${idleText(results)}What the
+fixed CONNACK. A handshake costs its client about as much as its server: where the generator is at its limit,
+connects a second say little, and the processor time of a connection is what counts. Idle connections have a session and one subscription each. ${idleText(results)}What the
 process takes then (resident), less what it took before the first of them, is divided by their number.
 
 What else is asked of ${OURS}:
