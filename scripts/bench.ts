@@ -130,13 +130,17 @@ async function measure(
   }
   rmSync(scratch, { recursive: true });
   const machine = describeMachine();
-  const sources = generators.map(({ name }) => ({
+  const sources = generators.map(({ name }, at) => ({
     date: new Date().toISOString().slice(0, 10),
     commandLine: ['bun run bench --', ...process.argv.slice(2).map(asTyped)].join(' '),
     generator: name,
     idle: `a message to each and a ping from each, then ${times.idleSeconds} s of silence`,
     ...{ rounds, machine },
-    versions: Object.fromEntries(brokers.map(({ name, version }) => [name, version])),
+    versions: Object.fromEntries(
+      brokers
+        .filter((broker) => runs.some((run) => run.source === at && run.broker === broker.name))
+        .map(({ name, version }) => [name, version]),
+    ),
   }));
   const found = { isQuick: values.quick, sources, runs, skipped };
   return merge(kept, found, new Set(plan.map(([{ id }]) => id)));

@@ -47,7 +47,7 @@ export interface Source {
   /** What idle connections have done before their memory is read. */
   readonly idle: string;
   readonly machine: Machine;
-  /** What each broker says it is: Bellhop with its commit. */
+  /** What each broker that took part says it is: Bellhop with its commit. */
   readonly versions: { readonly [broker: string]: string };
 }
 
