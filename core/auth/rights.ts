@@ -95,8 +95,6 @@ export function staffReach(topic: TopicName, commands: DeclaredCommands): Reach 
 
 /** A device without explicit grants: publishes declared commands, subscribes to its own user topics. */
 class DeviceRights implements Rights {
-  readonly role = 'device';
-  readonly mayRetain = false;
   readonly #encodedUser: string;
   readonly #separator: Separator;
   readonly #commands: DeclaredCommands;
@@ -105,6 +103,14 @@ class DeviceRights implements Rights {
     this.#encodedUser = encodedUser;
     this.#separator = separator;
     this.#commands = commands;
+  }
+
+  get role(): 'device' {
+    return 'device';
+  }
+
+  get mayRetain(): boolean {
+    return false;
   }
 
   mayPublish(topic: TopicName): Reach | undefined {
@@ -123,12 +129,15 @@ class DeviceRights implements Rights {
 /** A handler or an admin without explicit grants. */
 class StaffRights implements Rights {
   readonly role: 'handler' | 'admin';
-  readonly mayRetain = true;
   readonly #commands: DeclaredCommands;
 
   constructor(role: 'handler' | 'admin', commands: DeclaredCommands) {
     this.role = role;
     this.#commands = commands;
+  }
+
+  get mayRetain(): boolean {
+    return true;
   }
 
   mayPublish(topic: TopicName): Reach | undefined {

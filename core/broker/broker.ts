@@ -130,13 +130,10 @@ class SansIoBroker implements Broker {
       count(counters.refused, 'ServerBusy');
       return outbox.close(id);
     }
-    const connection = new Connection(this.#state, id, origin, now);
-    if (counters.connections >= limits.maximumConnections) {
-      connection.refusal = ReasonCode.ServerBusy;
-    } else if (fromThere > limits.maximumConnectionsPerAddress) {
-      connection.refusal = ReasonCode.QuotaExceeded;
-    }
-    connections.set(id, connection);
+    const isFull = counters.connections >= limits.maximumConnections;
+    const isCrowd = fromThere > limits.maximumConnectionsPerAddress;
+    const refusal = isFull ? ReasonCode.ServerBusy : isCrowd ? ReasonCode.QuotaExceeded : undefined;
+    connections.set(id, new Connection(this.#state, id, origin, refusal, now));
     connectionsByAddress.set(origin.address, fromThere);
     counters.connections++;
   }

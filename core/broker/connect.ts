@@ -34,15 +34,23 @@ export function beginConnect(
   packet: Connect,
   now: Millis,
 ): void {
-  connection.requestProblemInformation = packet.requestProblemInformation;
-  connection.maximumPacketSize = packet.maximumPacketSize ?? Number.POSITIVE_INFINITY;
+  const { greeting } = connection;
+  if (greeting === undefined) return;
+  connection.terms = {
+    requestProblemInformation: packet.requestProblemInformation,
+    maximumPacketSize: packet.maximumPacketSize ?? Number.POSITIVE_INFINITY,
+    authenticationMethod: packet.authenticationMethod,
+    retainAvailable: true,
+    connectedWithExpiry: packet.sessionExpiryInterval,
+    keepAliveSeconds: packet.keepAliveSeconds,
+  };
   connection.clientIdentifier = packet.clientIdentifier;
-  connection.connect = { ...packet, password: undefined, authenticationData: undefined };
+  greeting.connect = { ...packet, password: undefined, authenticationData: undefined };
   if (state.draining) {
     return refuse(state, connection, ReasonCode.ServerShuttingDown, 'shutting down', now);
   }
-  if (connection.refusal !== undefined) {
-    return refuse(state, connection, connection.refusal, 'too many connections', now);
+  if (greeting.refusal !== undefined) {
+    return refuse(state, connection, greeting.refusal, 'too many connections', now);
   }
   // 3.1 wants an identifier always, 3.1.1 with Clean Session 0. [MQTT3-3.1.3-8]
   if (
@@ -61,7 +69,6 @@ export function beginConnect(
       const detail = 'the only authentication method is JWT';
       return refuse(state, connection, ReasonCode.BadAuthenticationMethod, detail, now);
     }
-    connection.authenticationMethod = JWT;
     if (packet.authenticationData === undefined || packet.authenticationData.length === 0) {
       return askForToken(connection);
     }
@@ -119,7 +126,7 @@ export function acceptConnect(
   identity: Identity,
   now: Millis,
 ): void {
-  const packet = connection.connect;
+  const packet = connection.greeting?.connect;
   if (packet === undefined) return;
   const assigned = packet.clientIdentifier === '' ? unusedIdentifier(state, identity) : undefined;
   connection.clientIdentifier = assigned ?? packet.clientIdentifier;
@@ -141,7 +148,7 @@ export function acceptConnect(
   }
   const { limits, counters } = state;
   const connack = grant(state, connection, packet, identity, assigned);
-  if (encode(connack, packet.protocolVersion).length > connection.maximumPacketSize) {
+  if (encode(connack, packet.protocolVersion).length > connection.terms.maximumPacketSize) {
     const detail = 'CONNACK is larger than the Maximum Packet Size'; // [MQTT-3.1.2-24]
     return refuse(state, connection, ReasonCode.PacketTooLarge, detail, now);
   }
@@ -151,21 +158,21 @@ export function acceptConnect(
     return refuse(state, connection, ReasonCode.QuotaExceeded, 'too many sessions', now);
   }
   connection.phase = 'open';
-  connection.connect = undefined;
-  connection.connectByMs = Number.POSITIVE_INFINITY;
-  connection.connectedWithExpiry = packet.sessionExpiryInterval;
+  connection.greeting = undefined;
   connection.will = will;
   will?.keep(attached.session, Number.POSITIVE_INFINITY);
   connection.framer.maximumPacketSize = limits.maximumPacketSize;
-  connection.aliases.outboundMaximum = Math.min(
-    packet.topicAliasMaximum,
-    limits.outboundTopicAliases,
-  );
+  const aliases = Math.min(packet.topicAliasMaximum, limits.outboundTopicAliases);
+  if (aliases > 0) connection.openAliases().outboundMaximum = aliases;
   const { serverKeepAliveSeconds, retainAvailable } = connack;
-  connection.retainAvailable = retainAvailable ?? true;
-  connection.keepAliveSeconds =
+  const keepAliveSeconds =
     (connection.version5 ? serverKeepAliveSeconds : undefined) ?? packet.keepAliveSeconds;
-  if (connection.keepAliveSeconds === 0) state.outbox.probe(connection.id);
+  connection.terms = state.terms.share({
+    ...connection.terms,
+    retainAvailable: retainAvailable ?? true,
+    keepAliveSeconds,
+  });
+  if (keepAliveSeconds === 0) state.outbox.probe(connection.id);
   connection.lastPacketMs = now;
   connection.schedule(now);
   counters.clientsConnected++;
@@ -217,7 +224,7 @@ function grant(
     responseInformation: packet.requestResponseInformation
       ? `${encodeUser(identity.user) ?? ''}${policy.separator}`
       : undefined,
-    authenticationMethod: connection.authenticationMethod,
+    authenticationMethod: connection.terms.authenticationMethod,
   };
 }
 
@@ -248,7 +255,7 @@ export function refuse(
 ): void {
   if (connection.phase === 'closed') return;
   const answerable = connection.version5 || connectReturnCode(reasonCode) !== undefined;
-  if (connection.introduced && answerable) {
+  if (connection.greeting?.introduced && answerable) {
     // [MQTT-3.2.2-6]
     connection.out.writePacket({
       type: 'connack',

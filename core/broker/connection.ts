@@ -3,10 +3,9 @@
  * but this connection.
  */
 import { compileRights, type Identity, type Rights } from '../auth/rights.ts';
-import { decode, decodeOther, decodeView, isPublish, peekProtocolVersion } from '../mqtt/codec.ts';
+import { decodeOther, decodeView, isPublish } from '../mqtt/codec.ts';
 import { Framer } from '../mqtt/framing.ts';
 import type {
-  Connect,
   Disconnect,
   Packet,
   ProtocolVersion,
@@ -20,10 +19,11 @@ import {
   reasonForDisconnect,
   reasonName,
 } from '../mqtt/reason-code.ts';
-import { beginConnect, continueAuthentication, refuse } from './connect.ts';
+import { refuse } from './connect.ts';
 import { count } from './counters.ts';
 import type { Deadline } from './deadlines.ts';
 import { concluded, received } from './exchange.ts';
+import { type Greeting, greet } from './greeting.ts';
 import type { ConnectionId, Millis, Origin, Party } from './outbox.ts';
 import { Outflow } from './outflow.ts';
 import { disappear, type PresenceMark } from './presence.ts';
@@ -34,6 +34,7 @@ import { reauthenticate } from './renewal.ts';
 import { detach } from './sessions.ts';
 import type { ClientSession, Due, State } from './state.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
+import { noTerms } from './terms.ts';
 import { TopicAliases } from './topic-aliases.ts';
 import { discardWill, type WillMessage } from './will.ts';
 
@@ -49,7 +50,6 @@ export type Renewal =
   | { readonly by: 'publish'; readonly qos: QoS; readonly packetIdentifier: number };
 
 const PINGRESP = new Uint8Array([0xd0, 0]);
-const CONNECT_TYPE = 1;
 const NOBODY: Publisher = { user: '', clientIdentifier: '', device: true };
 
 export class Connection implements Due {
@@ -59,12 +59,8 @@ export class Connection implements Due {
   readonly framer: Framer;
   phase: Phase = 'fresh';
   protocolVersion: ProtocolVersion = 4;
-  /** True once the peer has shown which version it speaks, and so can be answered. */
-  introduced = false;
-  /** The CONNECT that waits for its token to be checked, without the token. */
-  connect: Connect | undefined = undefined;
-  /** Set where the broker is full: CONNECT is answered with it. */
-  refusal: ReasonCode | undefined = undefined;
+  /** Undefined once CONNECT is accepted. */
+  greeting: Greeting | undefined;
   renewal: Renewal | undefined = undefined;
   clientIdentifier = '';
   identity: Identity | undefined = undefined;
@@ -73,19 +69,9 @@ export class Connection implements Due {
   publisher: Publisher = NOBODY;
   session: ClientSession | undefined = undefined;
   will: WillMessage | undefined = undefined;
-  authenticationMethod: string | undefined = undefined;
-  requestProblemInformation = true;
-  /** What CONNACK said: a token renewed since may allow more or less, and nothing can tell the client. */
-  retainAvailable = true;
-  /** Session Expiry Interval of CONNECT: one of 0 may not be raised at DISCONNECT. [MQTT-3.1.2-23] */
-  connectedWithExpiry = 0;
-  /** Largest packet the client takes, in bytes. [MQTT-3.1.2-24] */
-  maximumPacketSize = Number.POSITIVE_INFINITY;
-  keepAliveSeconds = 0;
+  terms = noTerms;
   /** When the last complete Control Packet came. */
   lastPacketMs: Millis;
-  /** When CONNECT must have been accepted; Infinity once it is. */
-  connectByMs: Millis;
   /** What it is to be told once something is on disk, in order; undefined while nothing waits. */
   receipts: Receipt[] | undefined = undefined;
   readonly out: Outflow;
@@ -93,21 +79,28 @@ export class Connection implements Due {
   heldBy = 0;
   /** Whether it counts as a device that is connected. */
   presence: PresenceMark = 'none';
-  readonly aliases: TopicAliases;
+  aliases: TopicAliases | undefined = undefined;
   /** The form in which the client gets messages, without QoS and RETAIN: its version, and whether it is told who said it. */
   form: Form = 0;
   readonly deadline: Deadline<Due>;
 
-  constructor(state: State, id: ConnectionId, origin: Origin, now: Millis) {
+  /** `refusal` is what CONNECT is answered with where the broker is full. */
+  constructor(
+    state: State,
+    id: ConnectionId,
+    origin: Origin,
+    refusal: ReasonCode | undefined,
+    now: Millis,
+  ) {
     this.state = state;
     this.id = id;
     this.origin = origin;
     this.out = new Outflow(this);
-    this.aliases = new TopicAliases(state.limits.topicAliasMaximum);
     this.framer = new Framer(state.limits.connectPacketBytes);
     this.lastPacketMs = now;
-    this.connectByMs = now + state.limits.connectTimeoutMs;
-    this.deadline = state.deadlines.set(this.connectByMs, this);
+    const byMs = now + state.limits.connectTimeoutMs;
+    this.greeting = { byMs, refusal, introduced: false, connect: undefined };
+    this.deadline = state.deadlines.set(byMs, this);
   }
 
   get party(): Party {
@@ -121,6 +114,11 @@ export class Connection implements Due {
 
   get version5(): boolean {
     return this.protocolVersion === 5;
+  }
+
+  openAliases(): TopicAliases {
+    this.aliases ??= new TopicAliases(this.state.limits.topicAliasMaximum);
+    return this.aliases;
   }
 
   /** Takes on what a verified token says: from here on it acts as `identity`. */
@@ -168,7 +166,7 @@ export class Connection implements Due {
           this.handle(decodeOther(bytes, start, end, this.protocolVersion), now);
         }
       } else {
-        this.introduce(now);
+        greet(this.state, this, now);
       }
     }
   }
@@ -213,46 +211,12 @@ export class Connection implements Due {
     }
   }
 
-  /** Before CONNECT is accepted: CONNECT is the first packet [MQTT-3.1.0-1], AUTH may go on from it. */
-  private introduce(now: Millis): void {
-    const { bytes, start, end } = this.framer;
-    if (this.phase === 'authenticating') {
-      const packet = decode(bytes, start, end, this.protocolVersion);
-      if (packet.type === 'auth') return continueAuthentication(this.state, this, packet);
-      if (packet.type === 'disconnect') return this.leave(packet, now);
-      throw new ProtocolViolation(
-        ReasonCode.ProtocolError,
-        'MQTT-3.1.2-30',
-        `${packet.type} during authentication`,
-      );
-    }
-    if ((bytes[start] ?? 0) >> 4 !== CONNECT_TYPE) {
-      throw new ProtocolViolation(
-        ReasonCode.ProtocolError,
-        'MQTT-3.1.0-1',
-        'the first packet is not CONNECT',
-      );
-    }
-    const level = peekProtocolVersion(bytes, start, end);
-    if (level !== undefined) {
-      // A refusal of a level that nobody speaks yet is put in the newest words that we have. The top
-      // bit is that of bridges of some brokers, which understand the refusal in their own words.
-      const spoken = level & 0x7f;
-      this.protocolVersion = spoken >= 5 ? 5 : spoken === 3 ? 3 : 4;
-      this.introduced = true;
-    }
-    const packet = decodeOther(bytes, start, end, this.protocolVersion);
-    if (packet.type !== 'connect') return;
-    this.protocolVersion = packet.protocolVersion;
-    beginConnect(this.state, this, packet, now);
-  }
-
   /** DISCONNECT came. Anything but a normal disconnection leaves the Will to be sent. [MQTT-3.14.4-3] */
-  private leave(packet: Disconnect, now: Millis): void {
+  leave(packet: Disconnect, now: Millis): void {
     const interval = packet.sessionExpiryInterval;
     const session = this.session;
     if (interval !== undefined && session !== undefined) {
-      if (interval > 0 && this.connectedWithExpiry === 0) {
+      if (interval > 0 && this.terms.connectedWithExpiry === 0) {
         throw new ProtocolViolation(
           ReasonCode.ProtocolError,
           'MQTT-3.1.2-23',
@@ -358,6 +322,10 @@ export class Connection implements Due {
     }
   }
 
+  private get connectByMs(): Millis {
+    return this.greeting?.byMs ?? Number.POSITIVE_INFINITY;
+  }
+
   private get tokenExpiresMs(): Millis {
     return this.identity?.expiresAtMs ?? Number.POSITIVE_INFINITY;
   }
@@ -369,8 +337,9 @@ export class Connection implements Due {
   /** One and a half times the Keep Alive without a Control Packet is the end. [MQTT-3.1.2-22] */
   private get silentUntilMs(): Millis {
     // While a token is checked nothing is read, so that nobody can say that the client is silent.
-    if (this.keepAliveSeconds === 0 || this.phase === 'renewing') return Number.POSITIVE_INFINITY;
-    return this.lastPacketMs + this.keepAliveSeconds * 1_500;
+    const { keepAliveSeconds } = this.terms;
+    if (keepAliveSeconds === 0 || this.phase === 'renewing') return Number.POSITIVE_INFINITY;
+    return this.lastPacketMs + keepAliveSeconds * 1_500;
   }
 
   /** Waits for whichever comes first. */
@@ -387,7 +356,7 @@ export class Connection implements Due {
 
   /** A Reason String where the client wants them on such packets. [MQTT-3.1.2-29] */
   reason(text: string | undefined): string | undefined {
-    return this.version5 && this.requestProblemInformation ? text : undefined;
+    return this.version5 && this.terms.requestProblemInformation ? text : undefined;
   }
 
   /** Tells the shell whether to read from the socket. */

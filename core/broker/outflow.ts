@@ -43,7 +43,8 @@ export class Outflow {
    * and User Properties, and not at all if it is too large even so. [MQTT-3.1.2-24] [MQTT-3.2.2-19]
    */
   writePacket(packet: Exclude<Packet, Publish | Connect>): void {
-    const { maximumPacketSize, protocolVersion } = this.#connection;
+    const { protocolVersion, terms } = this.#connection;
+    const { maximumPacketSize } = terms;
     let bytes = encode(packet, protocolVersion);
     if (bytes.length > maximumPacketSize && 'reasonString' in packet) {
       bytes = encode(

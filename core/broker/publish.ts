@@ -20,6 +20,7 @@ import { acknowledge, acknowledgeAfter } from './receipts.ts';
 import { renewByPublish } from './renewal.ts';
 import { submit } from './route.ts';
 import type { ClientSession, State } from './state.ts';
+import { topicNamed } from './topic-aliases.ts';
 
 /** A PUBLISH came from a client. */
 export function publish(
@@ -33,8 +34,11 @@ export function publish(
   const { qos, packetIdentifier } = packet;
   state.counters.publishReceived++;
   state.counters.publishBytesReceived += packet.end - packet.payloadAt;
-  const topic = connection.aliases.resolve(packet);
-  if (connection.version5) checkForm(packet, connection.retainAvailable);
+  const topic =
+    packet.topic === '' || packet.topicAlias !== undefined
+      ? connection.openAliases().resolve(packet)
+      : topicNamed(packet);
+  if (connection.version5) checkForm(packet, connection.terms.retainAvailable);
   if (qos > 0) {
     if (qos === 2 && session.inbound.holds(packetIdentifier)) {
       // A duplicate: PUBREC again, and nothing below runs twice. [MQTT-4.3.3-10]

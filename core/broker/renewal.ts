@@ -17,7 +17,8 @@ import type { State } from './state.ts';
 /** AUTH came on an open connection. [MQTT-4.12.1-1] */
 export function reauthenticate(state: State, connection: Connection, packet: Auth): void {
   const { authenticationMethod: method, authenticationData: token, reasonCode } = packet;
-  if (connection.authenticationMethod === undefined || method !== connection.authenticationMethod) {
+  const agreed = connection.terms.authenticationMethod;
+  if (agreed === undefined || method !== agreed) {
     throw new ProtocolViolation(
       ReasonCode.ProtocolError,
       'MQTT-4.12.1-1',
@@ -83,7 +84,7 @@ export function endRenewal(
       connection.out.writePacket({
         type: 'auth',
         reasonCode: ReasonCode.Success,
-        authenticationMethod: connection.authenticationMethod,
+        authenticationMethod: connection.terms.authenticationMethod,
         authenticationData: undefined,
       });
     }

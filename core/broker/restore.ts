@@ -74,9 +74,7 @@ function restoreSubscription(
   const { filter, shareName } = stored;
   const group = shareName === '' ? undefined : groupFor(state, shareName, filter);
   const subscription = new Subscription(session, filter, group);
-  subscription.maximumQoS = stored.maximumQoS;
-  subscription.noLocal = stored.noLocal;
-  subscription.retainAsPublished = stored.retainAsPublished;
+  subscription.agree(stored.maximumQoS, stored.noLocal, stored.retainAsPublished);
   subscription.identifier = stored.identifier;
   subscription.standing = stored.standing;
   subscription.declares = stored.declares;

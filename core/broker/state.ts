@@ -19,6 +19,7 @@ import { Ledger, type Position } from './ledger.ts';
 import type { Limits } from './limits.ts';
 import type { ConnectionId, Millis, Outbox, Party } from './outbox.ts';
 import type { Retained } from './retained.ts';
+import { SharedTerms } from './terms.ts';
 import type { WillMessage } from './will.ts';
 
 export type ClientSession = Session<Connection>;
@@ -51,6 +52,7 @@ export class State {
   readonly version: string;
   readonly startedAt: Millis;
   readonly counters: Counters = newCounters();
+  readonly terms = new SharedTerms();
   readonly deadlines = new Deadlines<Due>();
   readonly connections = new Map<ConnectionId, Connection>();
   readonly connectionsByAddress = new Map<string, number>();

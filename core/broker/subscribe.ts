@@ -98,9 +98,7 @@ function add(
     const group = shareName === undefined ? undefined : groupFor(state, shareName, filter);
     subscription = new Subscription(session, filter, group);
   }
-  subscription.maximumQoS = maximumQoS;
-  subscription.noLocal = request.noLocal;
-  subscription.retainAsPublished = request.retainAsPublished;
+  subscription.agree(maximumQoS, request.noLocal, request.retainAsPublished);
   subscription.identifier = identifier;
   if (isNew) insert(state, subscription);
   setStanding(state, subscription, standing, rights.role);

@@ -1,6 +1,7 @@
 /**
- * Topic Aliases of one connection (section 3.3.2.3.4), set by the client and by us. They end with the
- * connection. From here on a message has its real topic: no rule is ever asked about an empty one.
+ * Topic Aliases of one connection (section 3.3.2.3.4), set by the client and by us, and made where
+ * either does. They end with the connection. From here on a message has its real topic: no rule is ever
+ * asked about an empty one.
  */
 import type { Publish } from '../mqtt/packet.ts';
 import { ProtocolViolation, ReasonCode } from '../mqtt/reason-code.ts';
@@ -37,14 +38,7 @@ export class TopicAliases {
         alias === undefined ? 'empty Topic Name' : `Topic Alias ${alias} was never set`,
       );
     }
-    const topic = parseTopicName(packet.topic);
-    if (topic === undefined) {
-      throw new ProtocolViolation(
-        ReasonCode.TopicNameInvalid,
-        'MQTT-3.3.2-2',
-        'Topic Name with a wildcard',
-      );
-    }
+    const topic = topicNamed(packet);
     if (alias !== undefined) {
       this.#inbound ??= [];
       this.#inbound[alias] = topic;
@@ -68,4 +62,15 @@ export class TopicAliases {
     this.#outbound ??= new Map();
     this.#outbound.set(topic, alias);
   }
+}
+
+/** The Topic Name in a PUBLISH, which is not empty. */
+export function topicNamed(packet: Publish): TopicName {
+  const topic = parseTopicName(packet.topic);
+  if (topic !== undefined) return topic;
+  throw new ProtocolViolation(
+    ReasonCode.TopicNameInvalid,
+    'MQTT-3.3.2-2',
+    'Topic Name with a wildcard',
+  );
 }

@@ -29,10 +29,10 @@ export function transmit(
 ): boolean {
   const form = formFor(connection, publication, qos) | qos | (retain ? RETAIN_BIT : 0);
   const ids = connection.version5 ? subscriptionIdentifiers : undefined;
-  const alone = ids !== undefined || connection.aliases.outboundMaximum > 0;
+  const alone = ids !== undefined || (connection.aliases?.outboundMaximum ?? 0) > 0;
   if (
     !alone &&
-    publication.receivedSize <= connection.maximumPacketSize &&
+    publication.receivedSize <= connection.terms.maximumPacketSize &&
     publication.sendOn(connection.out, form, identifier, dup)
   ) {
     return true;
@@ -40,7 +40,7 @@ export function transmit(
   const frame = alone
     ? encodeAlone(connection, publication, form, ids, now)
     : publication.frame(form, now);
-  if (frame.length > connection.maximumPacketSize) return false;
+  if (frame.length > connection.terms.maximumPacketSize) return false;
   if (qos > 0) patchPacketIdentifier(frame, identifier);
   if (dup) frame[0] = (frame[0] as number) | DUP_FLAG;
   connection.out.writePublish(frame, qos);
@@ -71,12 +71,12 @@ function encodeAlone(
 ): Uint8Array {
   const { topic } = publication;
   const { aliases } = connection;
-  const known = aliases.outbound(topic);
+  const known = aliases?.outbound(topic);
   if (known !== undefined) return publication.encodeAs(form, now, '', known, ids);
-  const alias = aliases.nextOutbound();
+  const alias = aliases?.nextOutbound();
   const frame = publication.encodeAs(form, now, topic, alias, ids);
-  if (alias !== undefined && frame.length <= connection.maximumPacketSize) {
-    aliases.setOutbound(topic, alias);
+  if (alias !== undefined && frame.length <= connection.terms.maximumPacketSize) {
+    aliases?.setOutbound(topic, alias);
   }
   return frame;
 }

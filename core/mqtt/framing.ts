@@ -12,11 +12,8 @@ const SMALLEST_ROOM = 64;
 export class Framer {
   /** Largest packet that is let in, fixed header included. May be raised once the client is known. */
   maximumPacketSize: number;
-  /** Where the packet is that `next` found: fixed header at `start`, last byte before `end`. */
-  bytes: Uint8Array = NOTHING;
+  /** Where the fixed header of the packet is that `next` found. */
   start = 0;
-  end = 0;
-
   /** What came and was not cut yet is `#input` from `#at` to `#limit`. */
   #input: Uint8Array = NOTHING;
   #at = 0;
@@ -28,6 +25,15 @@ export class Framer {
 
   constructor(maximumPacketSize: number) {
     this.maximumPacketSize = maximumPacketSize;
+  }
+
+  /** Where the packet is that `next` found: its last byte is before `end`. */
+  get bytes(): Uint8Array {
+    return this.#input;
+  }
+
+  get end(): number {
+    return this.#at;
   }
 
   /** Bytes that wait here: a partial packet, and whatever was not asked for yet. */
@@ -62,13 +68,10 @@ export class Framer {
     if (this.#wanted === 0 && held >= 2) this.#wanted = this.#measure();
     if (this.#wanted === 0 || held < this.#wanted) {
       this.#keepRest(held);
-      this.bytes = NOTHING; // an idle connection holds no chunk
       return false;
     }
-    this.bytes = this.#input;
     this.start = this.#at;
-    this.end = this.#at + this.#wanted;
-    this.#at = this.end;
+    this.#at += this.#wanted;
     this.#wanted = 0;
     return true;
   }
@@ -102,7 +105,7 @@ export class Framer {
   /** Puts what is left of somebody else's chunk, or of a buffer that is used up, where it can grow. */
   #keepRest(held: number): void {
     if (held === 0) {
-      this.#input = NOTHING;
+      this.#input = NOTHING; // an idle connection holds no chunk
       this.#at = 0;
       this.#limit = 0;
       this.#owned = false;

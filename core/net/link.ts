@@ -8,6 +8,7 @@
 import type { ConnectionId } from '../broker/outbox.ts';
 import { copyBytes, copyOfBytes } from '../mqtt/bytes.ts';
 import { type BufferPool, LARGE_BUFFER_BYTES } from './buffer-pool.ts';
+import { Chunks } from './chunks.ts';
 
 /** What a transport offers; a `Bun.listen` socket is one as it stands. */
 export interface Transport {
@@ -33,24 +34,24 @@ const REFERENCE_BYTES = LARGE_BUFFER_BYTES;
 const BLOCKED_REFERENCE_BYTES = 2_048;
 /** What a buffer holds at most to be copied out of it, so that the buffer can be lent to another. */
 const COPIED_OUT_BYTES = 256;
-const WRITTEN = new Uint8Array(0);
-const COMPACT_CHUNKS = 1_024;
+
+/**
+ * Whether its socket is read from: `paused`, nothing more is wanted for now, and the socket is stopped once
+ * it brings something all the same; `stopped`, it has.
+ */
+export type Reading = 'on' | 'paused' | 'stopped';
 
 /** `closing` still has bytes to write; `finished` waits for the peer's end; `gone` has no socket. */
 export type LinkState = 'open' | 'closing' | 'finished' | 'gone';
 
 export class Link {
   readonly id: ConnectionId;
-  readonly address: string;
   readonly transport: Transport;
   readonly #pool: BufferPool;
   state: LinkState = 'open';
   /** On the list of those that this turn writes to. */
   dirty = false;
-  /** Nothing more is wanted of it for now. */
-  paused = false;
-  /** Its socket is not read from. */
-  stopped = false;
+  reading: Reading = 'on';
   /** Bytes that are still to be written. */
   waiting = 0;
   /** The last write was short: the socket takes nothing until it has drained. */
@@ -58,16 +59,12 @@ export class Link {
   /** A message of this turn that was shared, and not copied as long as none follows. */
   #single: Uint8Array | undefined = undefined;
   /** What goes before the buffer. */
-  #chunks: Uint8Array[] | undefined = undefined;
-  #firstChunk = 0;
-  #chunkOffset = 0;
+  #chunks: Chunks | undefined = undefined;
   #buffer: Uint8Array | undefined = undefined;
-  #bufferStart = 0;
   #bufferEnd = 0;
 
-  constructor(id: ConnectionId, address: string, transport: Transport, pool: BufferPool) {
+  constructor(id: ConnectionId, transport: Transport, pool: BufferPool) {
     this.id = id;
-    this.address = address;
     this.transport = transport;
     this.#pool = pool;
   }
@@ -85,7 +82,7 @@ export class Link {
     else {
       if (this.#single !== undefined) this.#unfoldSingle(this.#single);
       if (bytes.length >= (this.#blocked ? BLOCKED_REFERENCE_BYTES : REFERENCE_BYTES)) {
-        this.#sealBuffer();
+        this.#sealBuffer(0);
         this.#pushChunk(bytes);
       } else this.#append(bytes, 0, bytes.length);
     }
@@ -109,8 +106,6 @@ export class Link {
     this.#releaseBuffer();
     this.#single = undefined;
     this.#chunks = undefined;
-    this.#firstChunk = 0;
-    this.#chunkOffset = 0;
     this.waiting = 0;
   }
 
@@ -122,7 +117,7 @@ export class Link {
     if (buffer === undefined) {
       if (length > LARGE_BUFFER_BYTES) return this.#pushChunk(copyOfBytes(bytes, start, end));
       buffer = this.#buffer = this.#pool.take(length);
-      this.#bufferStart = this.#bufferEnd = 0;
+      this.#bufferEnd = 0;
     }
     copyBytes(bytes, start, end, buffer, this.#bufferEnd);
     this.#bufferEnd += length;
@@ -130,18 +125,16 @@ export class Link {
 
   /** A buffer that holds what `buffer` does and has room for `bytes` more; undefined where a new one is to be begun. */
   #makeRoom(buffer: Uint8Array, bytes: number): Uint8Array | undefined {
-    const held = this.#bufferEnd - this.#bufferStart;
+    const held = this.#bufferEnd;
     if (buffer.length < LARGE_BUFFER_BYTES && held + bytes <= LARGE_BUFFER_BYTES) {
       const larger = this.#pool.take(Math.max(held + bytes, buffer.length + 1));
-      copyBytes(buffer, this.#bufferStart, this.#bufferEnd, larger, 0);
+      copyBytes(buffer, 0, held, larger, 0);
       this.#releaseBuffer();
-      this.#bufferStart = 0;
-      this.#bufferEnd = held;
       this.#buffer = larger;
       return larger;
     }
     this.flush();
-    this.#sealBuffer();
+    this.#sealBuffer(0);
     return undefined;
   }
 
@@ -151,22 +144,23 @@ export class Link {
     else this.#append(single, 0, single.length);
   }
 
-  /** Puts what the buffer holds at the end of the chunks. */
-  #sealBuffer(): void {
+  /** Puts what the buffer holds from `start` on at the end of the chunks. */
+  #sealBuffer(start: number): void {
     const buffer = this.#buffer;
     if (buffer === undefined) return;
-    if (this.#bufferEnd - this.#bufferStart <= COPIED_OUT_BYTES) {
-      this.#pushChunk(buffer.slice(this.#bufferStart, this.#bufferEnd));
+    const end = this.#bufferEnd;
+    if (end - start <= COPIED_OUT_BYTES) {
+      this.#pushChunk(buffer.slice(start, end));
       this.#releaseBuffer();
     } else {
-      this.#pushChunk(buffer.subarray(this.#bufferStart, this.#bufferEnd));
+      this.#pushChunk(buffer.subarray(start, end));
       this.#buffer = undefined;
     }
   }
 
   #pushChunk(bytes: Uint8Array): void {
-    if (this.#chunks === undefined) this.#chunks = [bytes];
-    else this.#chunks.push(bytes);
+    this.#chunks ??= new Chunks();
+    this.#chunks.push(bytes);
   }
 
   #releaseBuffer(): void {
@@ -179,45 +173,31 @@ export class Link {
     this.#single = undefined;
     const taken = this.#write(single, 0, single.length);
     if (taken === single.length) return;
-    this.#chunks = [single];
-    this.#chunkOffset = taken;
+    this.#pushChunk(single);
+    this.#chunks?.taken(taken);
   }
 
   /** Whether all chunks are written. */
   #flushChunks(): boolean {
     const chunks = this.#chunks;
     if (chunks === undefined) return true;
-    for (let chunk = chunks[this.#firstChunk]; chunk !== undefined; ) {
-      const length = chunk.length - this.#chunkOffset;
-      const taken = this.#write(chunk, this.#chunkOffset, length);
-      if (taken < length) {
-        this.#chunkOffset += taken;
-        this.#compactChunks(chunks);
-        return false;
-      }
-      chunks[this.#firstChunk++] = WRITTEN;
-      this.#chunkOffset = 0;
-      chunk = chunks[this.#firstChunk];
+    for (let chunk = chunks.first; chunk !== undefined; chunk = chunks.first) {
+      const length = chunk.length - chunks.offset;
+      const taken = this.#write(chunk, chunks.offset, length);
+      chunks.taken(taken);
+      if (taken < length) return false;
     }
     this.#chunks = undefined;
-    this.#firstChunk = 0;
     return true;
-  }
-
-  /** Lets go of the places of written chunks, before a reader that never quite catches up makes them many. */
-  #compactChunks(chunks: Uint8Array[]): void {
-    if (this.#firstChunk < COMPACT_CHUNKS || this.#firstChunk * 2 < chunks.length) return;
-    chunks.splice(0, this.#firstChunk);
-    this.#firstChunk = 0;
   }
 
   #flushBuffer(): void {
     const buffer = this.#buffer;
     if (buffer === undefined) return;
-    const length = this.#bufferEnd - this.#bufferStart;
-    const taken = this.#write(buffer, this.#bufferStart, length);
+    const length = this.#bufferEnd;
+    const taken = this.#write(buffer, 0, length);
     if (taken === length) this.#releaseBuffer();
-    else this.#bufferStart += taken;
+    else this.#sealBuffer(taken);
   }
 
   /** How much of it was written; all of it where the socket is gone, since none of it can matter any more. */

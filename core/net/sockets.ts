@@ -29,8 +29,8 @@ export class Sockets {
     this.#lingering = new Lingering(closeTimeoutMs, maximumLingering, (link) => this.#cut(link));
   }
 
-  add(transport: Transport, address: string): Link {
-    const link = new Link(this.#registry.nextId(), address, transport, this.#pool);
+  add(transport: Transport): Link {
+    const link = new Link(this.#registry.nextId(), transport, this.#pool);
     this.#registry.add(link);
     return link;
   }
@@ -79,20 +79,18 @@ export class Sockets {
    */
   pause(id: ConnectionId): void {
     const link = this.open(id);
-    if (link !== undefined) link.paused = true;
+    if (link?.reading === 'on') link.reading = 'paused';
   }
 
   resume(id: ConnectionId): void {
     const link = this.open(id);
-    if (link === undefined) return;
-    link.paused = false;
-    this.#start(link);
+    if (link !== undefined) this.#read(link);
   }
 
   /** Bytes came from its socket. */
   heard(link: Link): void {
-    if (!link.paused || link.stopped) return;
-    link.stopped = true;
+    if (link.reading !== 'paused') return;
+    link.reading = 'stopped';
     link.transport.pause();
   }
 
@@ -116,7 +114,7 @@ export class Sockets {
   /** Ends a connection in good order. Reading goes on, and nothing is heard of it. */
   close(link: Link): void {
     link.state = 'closing';
-    this.#start(link);
+    this.#read(link);
     this.#soil(link);
     this.#lingering.add(link);
   }
@@ -177,9 +175,8 @@ export class Sockets {
     this.remove(link);
   }
 
-  #start(link: Link): void {
-    if (!link.stopped) return;
-    link.stopped = false;
-    link.transport.resume();
+  #read(link: Link): void {
+    if (link.reading === 'stopped') link.transport.resume();
+    link.reading = 'on';
   }
 }

@@ -108,7 +108,7 @@ export class Turn implements Outbox {
 
   /** A socket was accepted. Its bytes, drains and end are to be told with the link that is returned. */
   opened(transport: Transport, origin: Origin): Link {
-    const link = this.#sockets.add(transport, origin.address);
+    const link = this.#sockets.add(transport);
     const now = this.#begin();
     try {
       this.broker.opened(link.id, origin, now);
@@ -393,7 +393,7 @@ export class Turn implements Outbox {
       kind: 'fault',
       party: {
         connection: link?.id,
-        address: link?.address,
+        address: undefined,
         user: undefined,
         clientIdentifier: undefined,
       },

@@ -26,7 +26,7 @@ export class Outbound<D> {
   #inflight: (Inflight<D> | undefined)[] | undefined = undefined;
   #size = 0;
   /** In flight since an earlier connection and not sent again yet, in order. */
-  #unsent: Inflight<D>[] = [];
+  #unsent: Inflight<D>[] | undefined = undefined;
   #lastIdentifier = 0;
   /** Whether an identifier was given since the process began. */
   #begun = false;
@@ -39,7 +39,7 @@ export class Outbound<D> {
 
   /** Whether a new message may be sent: the window has room and nothing older waits to be sent again. */
   get open(): boolean {
-    return this.size < this.#window && this.#unsent.length === 0;
+    return this.size < this.#window && this.#unsent === undefined;
   }
 
   /**
@@ -48,12 +48,12 @@ export class Outbound<D> {
    */
   attach(window: number): void {
     this.#window = Math.min(window, MAXIMUM_IDENTIFIER);
-    this.#unsent = this.entries();
+    this.#unsent = this.#size === 0 ? undefined : this.entries();
   }
 
   /** The connection ended. */
   detach(): void {
-    this.#unsent = [];
+    this.#unsent = undefined;
   }
 
   /**
@@ -61,10 +61,11 @@ export class Outbound<D> {
    * that are. A released one is a PUBREL and needs no room. Older ones come first. [MQTT-4.6.0-1]
    */
   takeResend(): Inflight<D> | undefined {
-    const next = this.#unsent[0];
-    if (next === undefined) return undefined;
-    if (!next.released && this.size - this.#unsent.length >= this.#window) return undefined;
-    this.#unsent.shift();
+    const unsent = this.#unsent;
+    const next = unsent?.[0];
+    if (unsent === undefined || next === undefined) return undefined;
+    if (!next.released && this.size - unsent.length >= this.#window) return undefined;
+    this.#sentAgain(unsent, 0);
     return next;
   }
 
@@ -92,6 +93,7 @@ export class Outbound<D> {
     this.#put(entry);
     // After a restart those that come next go on behind it; else they do behind the last that was given.
     if (!this.#begun) this.#lastIdentifier = packetIdentifier;
+    this.#unsent ??= [];
     this.#unsent.push(entry);
   }
 
@@ -99,7 +101,7 @@ export class Outbound<D> {
   park(): void {
     this.#inflight = undefined;
     this.#size = 0;
-    this.#unsent = [];
+    this.#unsent = undefined;
   }
 
   get(packetIdentifier: PacketIdentifier): Inflight<D> | undefined {
@@ -116,16 +118,15 @@ export class Outbound<D> {
     if (entry === undefined || places === undefined) return undefined;
     places[packetIdentifier & (places.length - 1)] = undefined;
     this.#size--;
-    if (this.#unsent.length > 0) {
-      const index = this.#unsent.indexOf(entry);
-      if (index !== -1) this.#unsent.splice(index, 1);
-    }
+    const unsent = this.#unsent;
+    const index = unsent?.indexOf(entry) ?? -1;
+    if (unsent !== undefined && index !== -1) this.#sentAgain(unsent, index);
     return entry;
   }
 
   /** Whether it was sent before this connection, and not again on it. */
   waits(entry: Inflight<D>): boolean {
-    return this.#unsent.includes(entry);
+    return this.#unsent?.includes(entry) ?? false;
   }
 
   /** What is in flight, in the order of its first sending: that of the identifiers from the last one round. [MQTT-4.6.0-1] */
@@ -134,6 +135,11 @@ export class Outbound<D> {
       (packetIdentifier - this.#lastIdentifier - 1 + MAXIMUM_IDENTIFIER) % MAXIMUM_IDENTIFIER;
     const entries = (this.#inflight ?? []).filter((entry) => entry !== undefined);
     return entries.sort((a, b) => age(a) - age(b));
+  }
+
+  #sentAgain(unsent: Inflight<D>[], index: number): void {
+    if (unsent.length === 1) this.#unsent = undefined;
+    else unsent.splice(index, 1);
   }
 
   #put(entry: Inflight<D>): void {

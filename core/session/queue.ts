@@ -6,6 +6,7 @@
  * once something waits there, whatever is newer waits behind it.
  */
 import type { Message } from '../mqtt/packet.ts';
+import { Tail } from './tail.ts';
 
 /** What a queued entry costs beside its topic and payload, in bytes: an estimate for the limit, and ours. */
 const ENTRY_BYTES = 64;
@@ -19,27 +20,22 @@ export class Queue<D extends { readonly message: Message }> {
   #entries: (D | undefined)[] | undefined = undefined;
   #head = 0;
   #bytes = 0;
-  #diskLength = 0;
-  #diskBytes = 0;
-  /** Of the tail, what was in flight when the client went away: first in the tail, and not waiting. */
-  #diskInflight = 0;
-  #diskInflightBytes = 0;
-  /** What went to the tail since it was last read from. */
-  #diskLengthSince = 0;
-  #diskBytesSince = 0;
+  /** Made by the first message that goes there. */
+  #tail: Tail | undefined = undefined;
 
   /** Messages here, the tail on disk included, and in it what was in flight. */
   get length(): number {
-    return this.memoryLength + this.#diskLength;
+    return this.memoryLength + this.diskLength;
   }
 
   /** Messages that wait and were never sent: what the limits are about, as far as is known. */
   get waiting(): number {
-    return this.length - this.#diskInflight;
+    return this.length - (this.#tail?.inflight ?? 0);
   }
 
   get waitingBytes(): number {
-    return this.#bytes + this.#diskBytes - this.#diskInflightBytes;
+    const tail = this.#tail;
+    return tail === undefined ? this.#bytes : this.#bytes + tail.bytes - tail.inflightBytes;
   }
 
   get memoryLength(): number {
@@ -47,7 +43,7 @@ export class Queue<D extends { readonly message: Message }> {
   }
 
   get diskLength(): number {
-    return this.#diskLength;
+    return this.#tail?.length ?? 0;
   }
 
   push(delivery: D): void {
@@ -87,25 +83,17 @@ export class Queue<D extends { readonly message: Message }> {
 
   /** `count` messages of `bytes` are on disk alone, behind all others. */
   pushToDisk(count: number, bytes: number): void {
-    this.#diskLength += count;
-    this.#diskBytes += bytes;
-    this.#diskLengthSince += count;
-    this.#diskBytesSince += bytes;
+    if (count > 0) this.#openTail().push(count, bytes);
   }
 
   /** The same for messages in flight, whose client has gone. */
   parkInflight(count: number, bytes: number): void {
-    this.pushToDisk(count, bytes);
-    this.#diskInflight += count;
-    this.#diskInflightBytes += bytes;
+    if (count > 0) this.#openTail().park(count, bytes);
   }
 
-  /** The oldest that waits on disk is dropped; its size is not known, so the mean stands for it. */
+  /** The oldest that waits on disk is dropped. */
   dropFromDisk(): void {
-    const waiting = this.#diskLength - this.#diskInflight;
-    if (waiting === 0) return;
-    this.#diskBytes -= (this.#diskBytes - this.#diskInflightBytes) / waiting;
-    this.#diskLength--;
+    this.#tail?.drop();
   }
 
   /** What is in memory stays on disk alone: nobody is there to send it to. */
@@ -120,8 +108,7 @@ export class Queue<D extends { readonly message: Message }> {
 
   /** The tail is about to be read: what goes there from now on may not be in what is read. */
   reading(): void {
-    this.#diskLengthSince = 0;
-    this.#diskBytesSince = 0;
+    this.#tail?.reading();
   }
 
   /**
@@ -129,11 +116,13 @@ export class Queue<D extends { readonly message: Message }> {
    * it was asked for; unless there are `more`, the rest is known exactly.
    */
   read(count: number, bytes: number, more: boolean, late: number, lateBytes: number): void {
-    this.#diskInflight = more ? Math.max(0, this.#diskInflight - count) : 0;
-    this.#diskInflightBytes = more ? Math.max(0, this.#diskInflightBytes - bytes) : 0;
-    this.#diskLength = more ? Math.max(1, this.#diskLength - count) : this.#diskLengthSince - late;
-    this.#diskBytes = more
-      ? Math.max(0, this.#diskBytes - bytes)
-      : this.#diskBytesSince - lateBytes;
+    const tail = this.#openTail();
+    tail.read(count, bytes, more, late, lateBytes);
+    if (tail.length === 0) this.#tail = undefined;
+  }
+
+  #openTail(): Tail {
+    this.#tail ??= new Tail();
+    return this.#tail;
   }
 }

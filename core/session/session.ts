@@ -15,15 +15,19 @@ import type { RecentCommands } from './recent-commands.ts';
 /** Session Expiry Interval that means "never" on the wire (section 3.1.2.11.2). */
 export const NEVER_EXPIRES = 0xffff_ffff;
 
+// Bits of the Subscription Options byte.
+const MAXIMUM_QOS = 3;
+const NO_LOCAL = 4;
+const RETAIN_AS_PUBLISHED = 8;
+
 /** One Topic Filter that a session holds, with its Subscription Options (section 3.8.3.1). */
 export class Subscription<Link> {
   readonly session: Session<Link>;
   readonly filter: TopicFilter;
   /** The group, where this is a Shared Subscription. */
   readonly group: SharedGroup<Subscription<Link>> | undefined;
-  maximumQoS: QoS = 0;
-  noLocal = false;
-  retainAsPublished = false;
+  /** Maximum QoS, No Local and Retain As Published, at their places in the Subscription Options byte. */
+  #options = 0;
   /** Subscription Identifier; 0 where the client gave none. */
   identifier = 0;
   standing: Standing = 2;
@@ -38,6 +42,24 @@ export class Subscription<Link> {
     this.session = session;
     this.filter = filter;
     this.group = group;
+  }
+
+  /** Takes the Subscription Options of a SUBSCRIBE (section 3.8.3.1). */
+  agree(maximumQoS: QoS, noLocal: boolean, retainAsPublished: boolean): void {
+    this.#options =
+      maximumQoS | (noLocal ? NO_LOCAL : 0) | (retainAsPublished ? RETAIN_AS_PUBLISHED : 0);
+  }
+
+  get maximumQoS(): QoS {
+    return (this.#options & MAXIMUM_QOS) as QoS;
+  }
+
+  get noLocal(): boolean {
+    return (this.#options & NO_LOCAL) !== 0;
+  }
+
+  get retainAsPublished(): boolean {
+    return (this.#options & RETAIN_AS_PUBLISHED) !== 0;
   }
 }
 

@@ -35,7 +35,7 @@ class Pipe implements Transport {
 }
 
 function linkOver(pipe: Pipe): Link {
-  return new Link(1, '192.0.2.1', pipe, new BufferPool());
+  return new Link(1, pipe, new BufferPool());
 }
 
 const filled = (length: number, value: number) => new Uint8Array(length).fill(value);

@@ -17,7 +17,7 @@ const pool = new BufferPool();
 describe('Registry', () => {
   test('a number finds its connection, and nothing once that is gone', () => {
     const registry = new Registry();
-    const link = new Link(registry.nextId(), '', silent, pool);
+    const link = new Link(registry.nextId(), silent, pool);
     registry.add(link);
     expect(registry.get(link.id)).toBe(link);
     expect(registry.get(link.id + 256)).toBeUndefined();
@@ -41,7 +41,7 @@ describe('Registry', () => {
             model.delete(link.id);
             expect(registry.get(link.id)).toBeUndefined();
           } else {
-            const link = new Link(registry.nextId(), '', silent, pool);
+            const link = new Link(registry.nextId(), silent, pool);
             expect(used.has(link.id)).toBe(false);
             used.add(link.id);
             registry.add(link);
