@@ -93,20 +93,37 @@ function takesPart(broker: Broker, scenario: Scenario): boolean {
   );
 }
 
+/** Keeps what it finds in results.json, scenario by scenario. */
 async function measure(
   brokers: readonly Broker[],
   generators: readonly Generator[],
-): Promise<Results> {
+): Promise<void> {
   const before = readResults();
   const kept = before !== undefined && before.isQuick === values.quick ? before : undefined;
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   const times = values.quick ? quickTimes : fullTimes;
   const scratch = mkdtempSync(join(tmpdir(), 'bellhop-bench-'));
   const certificate = makeCertificate(scratch);
-  const plan = planOf(brokers);
+  const machine = describeMachine();
+  const date = new Date().toISOString().slice(0, 10);
   const runs: Run[] = [];
   const skipped: Skip[] = [];
-  for (const [scenario, takers] of plan) {
+  const done = new Set<string>();
+  const soFar = (): Results => {
+    const sources = generators.map(({ name: generator }, at) => ({
+      date,
+      commandLine: ['bun run bench --', ...process.argv.slice(2).map(asTyped)].join(' '),
+      idle: `a message to each and a ping from each, then ${times.idleSeconds} s of silence`,
+      ...{ generator, rounds, machine },
+      versions: Object.fromEntries(
+        brokers
+          .filter((broker) => runs.some((run) => run.source === at && run.broker === broker.name))
+          .map(({ name, version }) => [name, version]),
+      ),
+    }));
+    return merge(kept, { isQuick: values.quick, sources, runs, skipped }, done);
+  };
+  for (const [scenario, takers] of planOf(brokers)) {
     const generator = generators.find((each) => each.can(scenario)) as Generator;
     const source = generators.indexOf(generator);
     for (let round = 1; round <= rounds; round++) {
@@ -127,23 +144,11 @@ async function measure(
         }
       }
     }
+    done.add(scenario.id);
+    // It takes hours: what there is survives whatever ends it.
+    writeFileSync(resultsPath, resultsText(soFar()));
   }
   rmSync(scratch, { recursive: true });
-  const machine = describeMachine();
-  const sources = generators.map(({ name }, at) => ({
-    date: new Date().toISOString().slice(0, 10),
-    commandLine: ['bun run bench --', ...process.argv.slice(2).map(asTyped)].join(' '),
-    generator: name,
-    idle: `a message to each and a ping from each, then ${times.idleSeconds} s of silence`,
-    ...{ rounds, machine },
-    versions: Object.fromEntries(
-      brokers
-        .filter((broker) => runs.some((run) => run.source === at && run.broker === broker.name))
-        .map(({ name, version }) => [name, version]),
-    ),
-  }));
-  const found = { isQuick: values.quick, sources, runs, skipped };
-  return merge(kept, found, new Set(plan.map(([{ id }]) => id)));
 }
 
 /** As it is typed; where things lie on this machine is nobody's business elsewhere. */
@@ -181,8 +186,7 @@ if (!values.render) {
     ownGenerator(values.binary),
   ];
   console.log(`${brokers.map(({ name, version }) => `${name} ${version}`).join('; ')}`);
-  const results = await measure(brokers, generators);
-  writeFileSync(resultsPath, resultsText(results));
+  await measure(brokers, generators);
 }
 const results = readResults();
 if (results === undefined) {
