@@ -1,59 +1,9 @@
+/** Turns: what comes together is settled together, and a bug costs one connection. */
 import { describe, expect, test } from 'bun:test';
-import type { Identity } from '../../core/auth/rights.ts';
-import type { Verification } from '../../core/broker/outbox.ts';
 import type { Message } from '../../core/mqtt/packet.ts';
-import { ReasonCode } from '../../core/mqtt/reason-code.ts';
 import type { TopicName } from '../../core/mqtt/topic.ts';
-import { SteadyClock } from '../../core/net/clock.ts';
-import type { Transport } from '../../core/net/link.ts';
-import type { Verdict } from '../../core/net/verdicts.ts';
 import { stage } from './fake-broker.ts';
-
-const origin = { transport: 'mqtt', address: '192.0.2.1' } as const;
-const bytes = (...values: number[]) => Uint8Array.from(values);
-const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-/** A socket that takes as much as the test allows. */
-class FakeSocket implements Transport {
-  room = Number.POSITIVE_INFINITY;
-  readonly writes: Uint8Array[] = [];
-  readonly acts: string[] = [];
-  acted: (act: string) => void = () => {};
-
-  write(from: Uint8Array, offset: number, length: number): number {
-    const taken = Math.min(length, this.room);
-    this.room -= taken;
-    this.writes.push(from.slice(offset, offset + taken));
-    return taken;
-  }
-  shutdown(): void {
-    this.#act('shutdown');
-  }
-  terminate(): void {
-    this.#act('terminate');
-  }
-  pause(): void {
-    this.#act('pause');
-  }
-  resume(): void {
-    this.#act('resume');
-  }
-  setKeepAlive(_enable: true, idleMs: number): void {
-    this.#act(`probe after ${idleMs} ms`);
-  }
-
-  /** Resolves at the next thing that is done to it. */
-  nextAct(): Promise<string> {
-    return new Promise((resolve) => {
-      this.acted = resolve;
-    });
-  }
-
-  #act(act: string): void {
-    this.acts.push(act);
-    this.acted(act);
-  }
-}
+import { bytes, FakeSocket, origin, settled } from './fake-socket.ts';
 
 const message: Message = {
   topic: 'request_contact' as TopicName,
@@ -64,13 +14,6 @@ const message: Message = {
   expiresAtMs: Number.POSITIVE_INFINITY,
   publisher: { user: 'u', clientIdentifier: 'c', device: true },
   reach: 0,
-};
-
-const identity: Identity = {
-  user: 'u',
-  role: 'device',
-  expiresAtMs: 2_000_000_000_000,
-  grants: undefined,
 };
 
 describe('a turn', () => {
@@ -219,113 +162,6 @@ describe('a turn', () => {
   });
 });
 
-describe('closing', () => {
-  test('what was sent is flushed, our side ends, and nothing more is read or told', async () => {
-    const { turn, broker } = stage();
-    const socket = new FakeSocket();
-    const link = turn.opened(socket, origin);
-    broker.on = (call) => {
-      if (call.call !== 'received') return;
-      broker.outbox.pause(link.id);
-      if (broker.count('received') < 2) return;
-      broker.outbox.send(link.id, bytes(1, 2));
-      broker.outbox.close(link.id);
-      broker.outbox.send(link.id, bytes(3));
-    };
-    for (let count = 0; count < 4; count++) turn.received(link, bytes(0));
-    await settled();
-    expect(socket.writes).toEqual([bytes(1, 2)]);
-    expect(socket.acts).toEqual(['pause', 'resume', 'shutdown']);
-    turn.lost(link);
-    expect(broker.calls.map((call) => call.call)).toEqual(['opened', 'received', 'received']);
-    expect(turn.sockets).toBe(0);
-  });
-
-  test('our side ends only when the socket has taken all', async () => {
-    const { turn, broker } = stage();
-    const socket = new FakeSocket();
-    socket.room = 1;
-    const link = turn.opened(socket, origin);
-    broker.outbox.send(link.id, bytes(1, 2));
-    broker.outbox.close(link.id);
-    await settled();
-    expect(socket.acts).toEqual([]);
-    socket.room = 1;
-    turn.drained(link);
-    await settled();
-    expect(socket.acts).toEqual(['shutdown']);
-    expect(Buffer.concat(socket.writes)).toEqual(Buffer.of(1, 2));
-  });
-
-  test('a peer that reads nothing is cut', async () => {
-    const { turn, broker } = stage({ closeTimeoutMs: 10 });
-    const socket = new FakeSocket();
-    socket.room = 0;
-    const link = turn.opened(socket, origin);
-    broker.outbox.send(link.id, bytes(1));
-    broker.outbox.close(link.id);
-    expect(await socket.nextAct()).toBe('terminate');
-    expect([turn.counters.cut, turn.sockets, turn.lingering]).toEqual([1, 0, 0]);
-    turn.lost(link); // the socket says so, later
-    expect(turn.lingering).toBe(0);
-  });
-
-  test('a peer that reads and never ends is cut', async () => {
-    const { turn, broker } = stage({ closeTimeoutMs: 10 });
-    const socket = new FakeSocket();
-    const link = turn.opened(socket, origin);
-    broker.outbox.close(link.id);
-    expect(await socket.nextAct()).toBe('shutdown');
-    expect(await socket.nextAct()).toBe('terminate');
-    expect(broker.count('lost')).toBe(0);
-  });
-
-  test('no more than so many linger: the first to close is cut', async () => {
-    const { turn, broker } = stage({ maximumLingering: 2 });
-    const sockets = [new FakeSocket(), new FakeSocket(), new FakeSocket(), new FakeSocket()];
-    const links = sockets.map((socket) => turn.opened(socket, origin));
-    for (const { id } of links.slice(0, 2)) broker.outbox.close(id);
-    const [first] = links;
-    if (first !== undefined) turn.lost(first); // ended by itself, and makes room
-    for (const { id } of links.slice(2)) broker.outbox.close(id);
-    await settled();
-    expect(sockets.map((socket) => socket.acts)).toEqual([
-      [],
-      ['terminate'],
-      ['shutdown'],
-      ['shutdown'],
-    ]);
-    turn.stop();
-  });
-
-  test('a shutdown ends all, however many, and tells when the last is gone', async () => {
-    const { turn, broker } = stage({ maximumLingering: 1 });
-    const sockets = [new FakeSocket(), new FakeSocket(), new FakeSocket()];
-    const links = sockets.map((socket) => turn.opened(socket, origin));
-    const empty = turn.empty();
-    turn.shutDown();
-    await settled();
-    expect(sockets.map((socket) => socket.acts)).toEqual([
-      ['shutdown'],
-      ['shutdown'],
-      ['shutdown'],
-    ]);
-    for (const link of links) turn.lost(link);
-    await empty;
-    await turn.empty();
-    expect(broker.count('lost')).toBe(0);
-  });
-
-  test('stopping cuts what is left', () => {
-    const { turn, broker } = stage();
-    const [open, closing] = [new FakeSocket(), new FakeSocket()];
-    turn.opened(open, origin);
-    broker.outbox.close(turn.opened(closing, origin).id);
-    turn.stop();
-    expect([open.acts, closing.acts]).toEqual([['terminate'], ['terminate']]);
-  });
-});
-
 describe('a bug', () => {
   test('in the broker ends the connection that it happened on, and no other', async () => {
     const { turn, broker, events } = stage();
@@ -428,72 +264,5 @@ describe('deadlines', () => {
     await settled();
     expect(broker.count('passed')).toBe(0);
     turn.stop();
-  });
-});
-
-describe('tokens', () => {
-  test('verdicts that are ready together reach the broker in one turn', async () => {
-    const asked: ((verdict: Verdict) => void)[] = [];
-    const tokens: string[] = [];
-    const { turn, broker } = stage({
-      verify: (token) => {
-        tokens.push(token);
-        return new Promise((resolve) => asked.push(resolve));
-      },
-    });
-    const links = [0, 1, 2].map(() => turn.opened(new FakeSocket(), origin));
-    for (const { id } of links) broker.outbox.verify(id, `token ${id}`);
-    await settled();
-    expect(tokens).toEqual(links.map(({ id }) => `token ${id}`));
-    const refusal = {
-      kind: 'refuse',
-      reasonCode: ReasonCode.NotAuthorized,
-      detail: 'token expired',
-    } as const;
-    asked[0]?.({ kind: 'accept', identity });
-    asked[1]?.(refusal);
-    asked[2]?.(refusal);
-    if (links[2] !== undefined) turn.lost(links[2]); // has nobody to tell any more
-    await broker.until(() => broker.count('verified') === 2);
-    await settled();
-    const results = broker.calls.flatMap((call): Verification[] =>
-      call.call === 'verified' ? [call.result] : [],
-    );
-    expect(results).toEqual([
-      { kind: 'accept', connection: links[0]?.id ?? 0, identity },
-      { ...refusal, connection: links[1]?.id ?? 0 },
-    ]);
-  });
-
-  test('a verifier that throws refuses, and is reported', async () => {
-    const { turn, broker, events } = stage();
-    const link = turn.opened(new FakeSocket(), origin);
-    broker.outbox.verify(link.id, 'x');
-    await broker.until(() => broker.count('verified') === 1);
-    expect(broker.calls.at(-1)).toMatchObject({
-      result: { kind: 'refuse', reasonCode: ReasonCode.ServerUnavailable, connection: link.id },
-    });
-    expect(events.map((event) => event.kind)).toEqual(['fault']);
-  });
-
-  test('an expiry is brought from the wall clock to that of the broker', async () => {
-    let wall = 1_800_000_000_000;
-    const clock = new SteadyClock(
-      () => performance.now(),
-      () => wall,
-    );
-    const { turn, broker } = stage({
-      clock,
-      verify: () => Promise.resolve({ kind: 'accept', identity }),
-    });
-    const link = turn.opened(new FakeSocket(), origin);
-    wall += 3_600_000;
-    broker.outbox.verify(link.id, 'x');
-    await broker.until(() => broker.count('verified') === 1);
-    const verified = broker.calls.find((call) => call.call === 'verified');
-    if (verified?.call !== 'verified' || verified.result.kind !== 'accept')
-      throw new Error('not accepted');
-    const left = verified.result.identity.expiresAtMs - clock.now();
-    expect(Math.abs(left - (identity.expiresAtMs - wall))).toBeLessThan(1_000);
   });
 });
