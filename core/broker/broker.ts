@@ -120,10 +120,9 @@ class SansIoBroker implements Broker {
     return this.#state.counters;
   }
 
-  opened(id: ConnectionId, origin: Origin, now: Millis): void {
-    const { connections, connectionsByAddress, counters, limits, outbox } = this.#state;
+  opened(id: ConnectionId, { address }: Origin, now: Millis): void {
+    const { connections, counters, limits, outbox, places } = this.#state;
     counters.connectionsOpened++;
-    const fromThere = (connectionsByAddress.get(origin.address) ?? 0) + 1;
     // A tenth more than allowed gets as far as CONNECT, to be told why it is refused.
     const tolerated = Math.ceil(limits.maximumConnections * 1.1);
     if (this.#state.draining || counters.connections >= tolerated) {
@@ -131,10 +130,11 @@ class SansIoBroker implements Broker {
       return outbox.close(id);
     }
     const isFull = counters.connections >= limits.maximumConnections;
-    const isCrowd = fromThere > limits.maximumConnectionsPerAddress;
+    const place = places.get(address) ?? { address, connections: 0 };
+    const isCrowd = ++place.connections > limits.maximumConnectionsPerAddress;
     const refusal = isFull ? ReasonCode.ServerBusy : isCrowd ? ReasonCode.QuotaExceeded : undefined;
-    connections.set(id, new Connection(this.#state, id, origin, refusal, now));
-    connectionsByAddress.set(origin.address, fromThere);
+    connections.set(id, new Connection(this.#state, id, place, refusal, now));
+    if (place.connections === 1) places.set(address, place);
     counters.connections++;
   }
 

@@ -24,7 +24,7 @@ import { count } from './counters.ts';
 import type { Deadline } from './deadlines.ts';
 import { concluded, received } from './exchange.ts';
 import { type Greeting, greet } from './greeting.ts';
-import type { ConnectionId, Millis, Origin, Party } from './outbox.ts';
+import type { ConnectionId, Millis, Party } from './outbox.ts';
 import { Outflow } from './outflow.ts';
 import { disappear, type PresenceMark } from './presence.ts';
 import { clientForm, type Form } from './publication.ts';
@@ -32,7 +32,7 @@ import { publish, released } from './publish.ts';
 import { forget, type Receipt } from './receipts.ts';
 import { reauthenticate } from './renewal.ts';
 import { detach } from './sessions.ts';
-import type { ClientSession, Due, State } from './state.ts';
+import type { ClientSession, Due, Place, State } from './state.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 import { noTerms } from './terms.ts';
 import { TopicAliases } from './topic-aliases.ts';
@@ -55,7 +55,7 @@ const NOBODY: Publisher = { user: '', clientIdentifier: '', device: true };
 export class Connection implements Due {
   readonly state: State;
   readonly id: ConnectionId;
-  readonly origin: Origin;
+  readonly place: Place;
   readonly framer: Framer;
   phase: Phase = 'fresh';
   protocolVersion: ProtocolVersion = 4;
@@ -63,7 +63,8 @@ export class Connection implements Due {
   greeting: Greeting | undefined;
   renewal: Renewal | undefined = undefined;
   clientIdentifier = '';
-  identity: Identity | undefined = undefined;
+  /** Infinity for a token that does not expire. */
+  tokenExpiresMs: Millis = Number.POSITIVE_INFINITY;
   rights: Rights | undefined = undefined;
   /** Who its messages are from. */
   publisher: Publisher = NOBODY;
@@ -88,13 +89,13 @@ export class Connection implements Due {
   constructor(
     state: State,
     id: ConnectionId,
-    origin: Origin,
+    place: Place,
     refusal: ReasonCode | undefined,
     now: Millis,
   ) {
     this.state = state;
     this.id = id;
-    this.origin = origin;
+    this.place = place;
     this.out = new Outflow(this);
     this.framer = new Framer(state.limits.connectPacketBytes);
     this.lastPacketMs = now;
@@ -106,8 +107,8 @@ export class Connection implements Due {
   get party(): Party {
     return {
       connection: this.id,
-      address: this.origin.address,
-      user: this.identity?.user,
+      address: this.place.address,
+      user: this.rights && this.publisher.user,
       clientIdentifier: this.clientIdentifier === '' ? undefined : this.clientIdentifier,
     };
   }
@@ -125,7 +126,8 @@ export class Connection implements Due {
   authorize(identity: Identity): Rights {
     const { clientIdentifier, state } = this;
     const { role, user } = identity;
-    this.identity = identity;
+    this.tokenExpiresMs = identity.expiresAtMs;
+    if (this.will !== undefined) this.will.identity = identity; // it is sent by the last rights
     this.publisher = { user, clientIdentifier, device: role === 'device' };
     this.form = clientForm(this.version5, role);
     this.rights = compileRights(identity, clientIdentifier, state.policy, state.commands);
@@ -286,10 +288,8 @@ export class Connection implements Due {
     state.connections.delete(this.id);
     forget(state, this);
     state.counters.connections--;
-    const { address } = this.origin;
-    const others = (state.connectionsByAddress.get(address) ?? 1) - 1;
-    if (others === 0) state.connectionsByAddress.delete(address);
-    else state.connectionsByAddress.set(address, others);
+    const { place } = this;
+    if (--place.connections === 0) state.places.delete(place.address);
     this.out.releaseHeld();
     if (!wasOpen) return;
     state.counters.clientsConnected--;
@@ -324,10 +324,6 @@ export class Connection implements Due {
 
   private get connectByMs(): Millis {
     return this.greeting?.byMs ?? Number.POSITIVE_INFINITY;
-  }
-
-  private get tokenExpiresMs(): Millis {
-    return this.identity?.expiresAtMs ?? Number.POSITIVE_INFINITY;
   }
 
   private get slowUntilMs(): Millis {

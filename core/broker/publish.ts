@@ -40,9 +40,10 @@ export function publish(
       : topicNamed(packet);
   if (connection.version5) checkForm(packet, connection.terms.retainAvailable);
   if (qos > 0) {
-    if (qos === 2 && session.inbound.holds(packetIdentifier)) {
+    const inbound = session.openInbound();
+    if (qos === 2 && inbound.holds(packetIdentifier)) {
       // A duplicate: PUBREC again, and nothing below runs twice. [MQTT-4.3.3-10]
-      session.inbound.begin(packetIdentifier, qos);
+      inbound.begin(packetIdentifier, qos);
       const { kept } = state.ledger;
       return acknowledge(
         state,
@@ -54,14 +55,14 @@ export function publish(
         kept,
       );
     }
-    if (connection.version5 && session.inbound.outstanding >= state.limits.receiveMaximum) {
+    if (connection.version5 && inbound.outstanding >= state.limits.receiveMaximum) {
       throw new ProtocolViolation(
         ReasonCode.ReceiveMaximumExceeded,
         'MQTT-3.3.4-7',
         `more than ${state.limits.receiveMaximum} messages unacknowledged`,
       );
     }
-    session.inbound.begin(packetIdentifier, qos);
+    inbound.begin(packetIdentifier, qos);
   }
   if (topic === TOKEN_TOPIC) return renewByPublish(state, connection, packet);
 
@@ -193,7 +194,7 @@ function refusePublish(
   const lie = wanting && packet.qos > 0;
   if (!connection.version5 && (lie || state.limits.legacyRefusal === 'close')) {
     // Sent again, with another token perhaps, it is no duplicate of a message that went somewhere.
-    connection.session?.inbound.release(packet.packetIdentifier);
+    connection.session?.inbound?.release(packet.packetIdentifier);
     return connection.disconnect(reasonCode, detail ?? 'not authorized', now);
   }
   if (connection.version5 && packet.qos === 0 && endsConnection(reasonCode)) {
@@ -216,7 +217,7 @@ function endsConnection(reasonCode: ReasonCode): boolean {
 export function released(state: State, connection: Connection, packet: Acknowledgement): void {
   const { session } = connection;
   const { packetIdentifier } = packet;
-  const known = session?.inbound.release(packetIdentifier) ?? false;
+  const known = session?.inbound?.release(packetIdentifier) ?? false;
   const stored = known && session !== undefined && session.number !== 0;
   if (stored) state.ledger.keep({ kind: 'freed', session: session.number, packetIdentifier });
   acknowledgeAfter(

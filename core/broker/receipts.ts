@@ -181,7 +181,7 @@ function send(
   reasonCode: ReasonCode,
   detail: string | undefined,
 ): void {
-  if (type === 'puback') connection.session?.inbound.acknowledged();
+  if (type === 'puback') connection.session?.inbound?.acknowledged();
   const reasonString = connection.reason(detail);
   if (reasonString === undefined) {
     const version = connection.protocolVersion;
@@ -234,7 +234,7 @@ function freeIdentifier(
   packetIdentifier: PacketIdentifier,
 ): void {
   const { session } = connection;
-  if (!session?.inbound.release(packetIdentifier) || session.number === 0) return;
+  if (!session?.inbound?.release(packetIdentifier) || session.number === 0) return;
   state.ledger.keep({ kind: 'freed', session: session.number, packetIdentifier });
 }
 

@@ -64,8 +64,8 @@ export function endRenewal(
   verdict: Verification,
   now: Millis,
 ): void {
-  const { renewal, identity } = connection;
-  if (renewal === undefined || identity === undefined) return;
+  const { renewal, publisher } = connection;
+  if (renewal === undefined) return;
   const result =
     verdict.kind === 'accept' && verdict.identity.expiresAtMs <= now
       ? ({ kind: 'refuse', reasonCode: ReasonCode.NotAuthorized, detail: 'token expired' } as const)
@@ -73,7 +73,7 @@ export function endRenewal(
   connection.renewal = undefined;
   connection.phase = 'open';
   connection.lastPacketMs = now;
-  if (result.kind === 'accept' && result.identity.user !== identity.user) {
+  if (result.kind === 'accept' && result.identity.user !== publisher.user) {
     return connection.disconnect(ReasonCode.NotAuthorized, 'the token is another user’s', now);
   }
   if (result.kind === 'accept') {

@@ -52,7 +52,7 @@ function restoreSession(state: State, stored: StoredSession, now: Millis): void 
   session.expirySeconds = stored.expirySeconds;
   const attached = stored.expiresAtMs === Number.POSITIVE_INFINITY;
   session.expiresAtMs = attached ? now + stored.expirySeconds * 1_000 : stored.expiresAtMs;
-  session.inbound.restore(stored.received);
+  if (stored.received.length > 0) session.openInbound().restore(stored.received);
   if (stored.recentCommands.length > 0) {
     session.recentCommands = new RecentCommands(stored.recentCommands);
   }

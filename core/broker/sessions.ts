@@ -71,7 +71,7 @@ export function attach(
   expirySeconds: number,
   now: Millis,
 ): Attached | undefined {
-  const user = connection.identity?.user ?? '';
+  const { user } = connection.publisher;
   const key = sessionKey(user, connection.clientIdentifier);
   const holder = state.sessions.get(key)?.link;
   if (holder !== undefined) {
@@ -121,7 +121,7 @@ export function detach(state: State, connection: Connection, now: Millis): void 
   const { session } = connection;
   if (session === undefined) return;
   session.link = undefined;
-  session.inbound.detach();
+  session.inbound?.detach();
   session.recentCommands?.detach();
   session.outbound.detach();
   if (session.expirySeconds === 0) {

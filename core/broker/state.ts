@@ -26,6 +26,12 @@ export type ClientSession = Session<Connection>;
 export type ClientSubscription = Subscription<Connection>;
 export type ClientGroup = SharedGroup<ClientSubscription>;
 
+/** An address, and how many connections there are from it. */
+export interface Place {
+  readonly address: string;
+  connections: number;
+}
+
 /** Something that waits for a time. */
 export interface Due {
   due(now: Millis): void;
@@ -55,7 +61,8 @@ export class State {
   readonly terms = new SharedTerms();
   readonly deadlines = new Deadlines<Due>();
   readonly connections = new Map<ConnectionId, Connection>();
-  readonly connectionsByAddress = new Map<string, number>();
+  /** Those that connections come from now, by address. */
+  readonly places = new Map<string, Place>();
   /** By `sessionKey`. */
   readonly sessions = new Map<string, ClientSession>();
   /** The stored ones, by their number. */

@@ -148,12 +148,11 @@ export function startWill(
   withinSeconds: number,
   now: Millis,
 ): void {
-  const { will, session, identity } = connection;
-  if (will === undefined || session === undefined || identity === undefined) return;
+  const { will, session } = connection;
+  if (will === undefined || session === undefined) return;
   // A broker that shuts down leaves the Wills of stored sessions to its next start.
   if (state.draining) return;
   connection.will = undefined;
-  will.identity = identity;
   will.session = session;
   const delaySeconds = Math.min(will.delaySeconds, withinSeconds);
   if (delaySeconds === 0) return will.send(now);

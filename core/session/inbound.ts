@@ -41,7 +41,6 @@ export class Inbound {
 
   /** Takes back the identifiers that were in use before a restart. */
   restore(packetIdentifiers: readonly PacketIdentifier[]): void {
-    if (packetIdentifiers.length === 0) return;
     this.#unreleased = new Set(packetIdentifiers);
     this.#earlier = new Set(packetIdentifiers);
   }

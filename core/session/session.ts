@@ -86,7 +86,8 @@ export class Session<Link> {
   /** When the session ends, in milliseconds since the epoch; Infinity while it is attached. */
   expiresAtMs = Number.POSITIVE_INFINITY;
   readonly subscriptions: Subscription<Link>[] = [];
-  readonly inbound = new Inbound();
+  /** Made by the first message of QoS 1 or 2 from the client. */
+  inbound: Inbound | undefined = undefined;
   readonly outbound: Outbound<Delivery<Link>>;
   readonly queue: Queue<Delivery<Link>>;
   /** Reads from disk that are under way for this connection: 0 or 1. */
@@ -110,6 +111,11 @@ export class Session<Link> {
     this.clientIdentifier = clientIdentifier;
     this.outbound = new Outbound();
     this.queue = new Queue();
+  }
+
+  openInbound(): Inbound {
+    this.inbound ??= new Inbound();
+    return this.inbound;
   }
 
   /** The subscription to `filter`, in the group `shareName` or in none. */
