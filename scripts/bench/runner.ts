@@ -45,19 +45,26 @@ export async function runOnce(
   return await withBroker(scenario, broker, certificate, async (place, pid) => {
     const port = scenario.tls ? place.tlsPort : place.port;
     const load = generator.command(scenario, broker, port, pid, times);
-    const { PATH = '', HOME = '/' } = process.env;
-    const run = Bun.spawn(pinned(1, load.command), {
-      cwd: place.folder,
-      env: { PATH, HOME, ...load.env },
-      stdin: 'ignore',
-      stdout: 'pipe',
-      stderr: 'pipe',
-    });
-    const [out, err] = await Promise.all([run.stdout.text(), run.stderr.text()]);
-    // 1 is for losses as well, and those are among the figures.
-    if ((await run.exited) > 1 || out.trim() === '') throw new Error(err.trim() || out.trim());
-    return generator.read(out);
+    for (let warmUps = scenario.warmUps ?? 0; warmUps > 0; warmUps--)
+      await runLoad(load, place.folder);
+    return generator.read(await runLoad(load, place.folder));
   });
+}
+
+/** Runs a generator on core 1 and resolves to what it printed. Rejects where it fails. */
+async function runLoad(load: ReturnType<Generator['command']>, cwd: string): Promise<string> {
+  const { PATH = '', HOME = '/' } = process.env;
+  const run = Bun.spawn(pinned(1, load.command), {
+    cwd,
+    env: { PATH, HOME, ...load.env },
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  const [out, err] = await Promise.all([run.stdout.text(), run.stderr.text()]);
+  // 1 is for losses as well, and those are among the figures.
+  if ((await run.exited) > 1 || out.trim() === '') throw new Error(err.trim() || out.trim());
+  return out;
 }
 
 /** A fresh broker on core 0 while `during` runs. Rejects where it does not start. */

@@ -8,6 +8,8 @@ export interface Scenario {
   readonly kind: 'fan-out' | 'fan-in' | 'pairs' | 'command' | 'headline' | 'storm' | 'idle';
   readonly options: { readonly [option: string]: string | number | true };
   readonly tls?: boolean;
+  /** How many times the broker has met the same load when it counts: it compiles its code as it runs. */
+  readonly warmUps?: number;
   /** Which form of a broker takes part: with its store on disk, or with a handler in the process. */
   readonly form?: 'durable' | 'plugin';
 }
@@ -148,6 +150,8 @@ export function singlesOf(sizes: Sizes): readonly Scenario[] {
   const { connections, subscriptions, stormConnections, millionSubscriptions } = sizes;
   const idle = { kind: 'idle', options: { connections, subscriptions: connections } } as const;
   const storm = { kind: 'storm', options: { connections: stormConnections } } as const;
+  const warmStorm = { ...storm, warmUps: 3 } as const;
+  const connects = `${words(stormConnections)} connects`;
   return [
     {
       id: 'headline-rate',
@@ -174,8 +178,15 @@ export function singlesOf(sizes: Sizes): readonly Scenario[] {
       ...{ kind: 'pairs', form: 'durable' },
       options: { pairs: 50, qos: 1, stored: true, absent: true },
     },
-    { ...storm, id: 'storm-tcp', title: `${words(stormConnections)} connects over TCP` },
-    { ...storm, id: 'storm-tls', title: `${words(stormConnections)} connects over TLS`, tls: true },
+    { ...warmStorm, id: 'storm-tcp', title: `${connects} over TCP` },
+    { ...storm, id: 'storm-tcp-cold', title: `${connects} over TCP right after the start` },
+    { ...warmStorm, id: 'storm-tls', title: `${connects} over TLS`, tls: true },
+    {
+      ...storm,
+      id: 'storm-tls-cold',
+      title: `${connects} over TLS right after the start`,
+      tls: true,
+    },
     { ...idle, id: 'idle-tcp', title: `${words(connections)} idle connections over TCP` },
     {
       ...idle,

@@ -21,7 +21,7 @@ const storm: BenchOptions = {
 
 test('bare TLS takes part in the storm over TLS alone, and connects everybody there', async () => {
   const scenarios = singlesOf(fullSizes).filter((each) => bareTls().can(each));
-  expect(scenarios.map(({ id }) => id)).toEqual(['storm-tls']);
+  expect(scenarios.map(({ id }) => id)).toEqual(['storm-tls', 'storm-tls-cold']);
   const folder = mkdtempSync(join(tmpdir(), 'bellhop-bare-tls-'));
   try {
     const [scenario] = scenarios;
