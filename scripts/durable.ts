@@ -74,7 +74,7 @@ const brokers = [bellhop(values.binary), mosquitto()].filter((each) => each !== 
 const found = new Map<string, number[]>();
 for (let round = 1; round <= Number(values.rounds); round++) {
   for (const broker of round % 2 === 1 ? brokers : brokers.toReversed()) {
-    await withBroker(load, broker, certificate, async (place, pid) => {
+    await withBroker(load, broker, certificate, async (place, { pid }) => {
       const alone = await run(flow, broker, place, pid, 0);
       const [busy, durable] = await Promise.all([
         run(flow, broker, place, pid, 0),

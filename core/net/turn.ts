@@ -10,23 +10,13 @@
  * No note of the Outbox calls back into the broker: what comes of it waits for `settle`.
  */
 import type { Broker } from '../broker/broker.ts';
-import type {
-  Change,
-  DeadLetter,
-  FetchedDeliveries,
-  LetterNumber,
-  MessageNumber,
-  Sequence,
-  SessionNumber,
-  Snapshot,
-} from '../broker/changes.ts';
-import type { Position, StorageFailure } from '../broker/ledger.ts';
+import type { Change, Sequence, SessionNumber } from '../broker/changes.ts';
 import type { BrokerEvent, ConnectionId, Millis, Origin, Outbox } from '../broker/outbox.ts';
 import type { Message } from '../mqtt/packet.ts';
-import type { TopicFilter } from '../mqtt/topic.ts';
 import { Alarm } from './alarm.ts';
 import { SteadyClock } from './clock.ts';
 import { type NetCounters, newNetCounters } from './counters.ts';
+import { Insiders } from './insiders.ts';
 import type { Link, Transport } from './link.ts';
 import { Sockets } from './sockets.ts';
 import { Verdicts, type Verify } from './verdicts.ts';
@@ -36,8 +26,8 @@ export interface TurnOptions {
   readonly broker: (outbox: Outbox) => Broker;
   readonly verify: Verify;
   /**
-   * Takes a command for the plugins, behind the broker's back: it may call `sent`, and `handled` where
-   * the number is not 0.
+   * Takes a command for the plugins, behind the broker's back: it may call `inside.sent`, and
+   * `inside.handled` where the number is not 0.
    */
   readonly handle: Outbox['handle'];
   /** Where what must last goes; undefined where all is in memory alone. */
@@ -56,7 +46,7 @@ export interface TurnOptions {
   readonly maximumLingering?: number;
 }
 
-/** The storage as the loop sees it. What comes of it is told through `stored`, `fetched` and `storageStatus`. */
+/** The storage as the loop sees it. What comes of it is told to `Turn.inside`. */
 export interface Journal {
   keep(change: Change): void;
   fetch(session: SessionNumber, after: Sequence, limit: number, bytes: number): void;
@@ -71,6 +61,8 @@ const FAULT_PAUSE_MS = 1_000;
 
 export class Turn implements Outbox {
   readonly broker: Broker;
+  /** For whoever is no connection. */
+  readonly inside: Insiders;
   readonly clock: SteadyClock;
   readonly counters: NetCounters;
   readonly #options: TurnOptions;
@@ -101,10 +93,15 @@ export class Turn implements Outbox {
       (thrown) => this.#fault(undefined, thrown),
     );
     this.broker = options.broker(this);
+    this.inside = new Insiders(
+      this.broker,
+      () => this.#begin(),
+      (thrown) => this.#fault(undefined, thrown),
+    );
     this.#alarm.set(this.broker.nextDeadline());
   }
 
-  // What happens: called by transports, plugins and the bus.
+  // What happens to sockets: called by transports.
 
   /** A socket was accepted. Its bytes, drains and end are to be told with the link that is returned. */
   opened(transport: Transport, origin: Origin): Link {
@@ -146,91 +143,6 @@ export class Turn implements Outbox {
   /** A handler of a socket threw: a bug of the shell. */
   failed(link: Link | undefined, thrown: unknown): void {
     this.#fault(link, thrown);
-  }
-
-  arrived(message: Message): void {
-    this.#guarded((now) => this.broker.arrived(message, now));
-  }
-
-  /** Undefined where the broker took the message of a run for `cause`, else why it did not. */
-  sent(message: Message, cause?: Message): string | undefined {
-    const now = this.#begin();
-    try {
-      return this.broker.sent(message, now, cause);
-    } catch (error) {
-      this.#fault(undefined, error);
-      return 'internal error';
-    }
-  }
-
-  handles(topics: readonly TopicFilter[], hooks: readonly string[]): void {
-    this.#guarded((now) => this.broker.handles(topics, hooks, now));
-  }
-
-  /** These are what `Broker` has under the same names. */
-  schedules(handler: string, table: string, throughMs: Millis): void {
-    this.#guarded((now) => this.broker.schedules(handler, table, throughMs, now));
-  }
-
-  unschedules(handler: string): void {
-    this.#guarded((now) => this.broker.unschedules(handler, now));
-  }
-
-  tick(handler: string, table: string, dueMs: Millis, command: Message): void {
-    this.#guarded((now) => this.broker.tick(handler, table, dueMs, command, now));
-  }
-
-  /** The storage has the first `count` changes on disk. */
-  stored(count: number): void {
-    this.#guarded((now) => this.broker.stored(count, now));
-  }
-
-  /** The storage read what was asked for. */
-  fetched(result: FetchedDeliveries): void {
-    this.#guarded((now) => this.broker.fetched(result, now));
-  }
-
-  /** The disk fails, or with undefined works again. */
-  storageStatus(failure: StorageFailure | undefined): void {
-    this.#guarded((now) => this.broker.storage(failure, now));
-  }
-
-  /** What a start found on disk. */
-  restore(snapshot: Snapshot): void {
-    this.#guarded((now) => this.broker.restore(snapshot, now));
-  }
-
-  /** Returns what `Broker.handled` does; Infinity, which never comes, where that failed. */
-  handled(number: MessageNumber, handler: string | undefined): Position {
-    let position = Number.POSITIVE_INFINITY;
-    this.#guarded((now) => {
-      position = this.broker.handled(number, handler, now);
-    });
-    return position;
-  }
-
-  tried(number: MessageNumber, handler: string, attempts: number): void {
-    this.#guarded((now) => this.broker.tried(number, handler, attempts, now));
-  }
-
-  buried(letter: DeadLetter): void {
-    this.#guarded((now) => this.broker.buried(letter, now));
-  }
-
-  /** A command from within. */
-  enqueue(command: Message, only: string | undefined): void {
-    this.#guarded((now) => this.broker.enqueue(command, only, now));
-  }
-
-  /** Returns what `Broker.letterDropped` does; throws where that fails. */
-  letterDropped(letter: LetterNumber): Position {
-    return this.broker.letterDropped(letter, this.#begin());
-  }
-
-  /** In place of a dead letter there is a command, for the handler `only` where that is given: one change. */
-  replayed(letter: LetterNumber, command: Message, only: string | undefined): Position {
-    this.broker.enqueue(command, only, this.#begin());
-    return this.letterDropped(letter);
   }
 
   /** Ends every connection in good order; `empty` tells when the last is gone. */

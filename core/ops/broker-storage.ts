@@ -53,7 +53,7 @@ export async function openBrokerStorage(
   const status = (now: StorageStatus): void => {
     const before = problem;
     problem = now.ok ? undefined : now.reason;
-    turn?.storageStatus(now.ok ? undefined : failureOf(now));
+    turn?.inside.storageStatus(now.ok ? undefined : failureOf(now));
     if (!now.ok) {
       log.error('nothing can be stored', { reason: now.code, detail: now.reason });
       for (const listener of listeners) listener.storageFailed?.(now.reason);
@@ -68,10 +68,10 @@ export async function openBrokerStorage(
       durability,
       letters: { letters: config.deadLetters, bytes: config.deadLetterBytes },
       stored: (count) => {
-        turn?.stored(count);
+        turn?.inside.stored(count);
         for (const listener of listeners) listener.stored(count);
       },
-      fetched: (found) => turn?.fetched(found),
+      fetched: (found) => turn?.inside.fetched(found),
       commandsFetched: (commands, more) => {
         for (const listener of listeners) listener.commandsFetched?.(commands, more);
       },
@@ -100,7 +100,7 @@ export async function openBrokerStorage(
 function restore(turn: Turn, snapshot: Iterable<Snapshot>): MessageNumber {
   let last = 0;
   for (const piece of snapshot) {
-    turn.restore({ ...piece, commands: [] });
+    turn.inside.restore({ ...piece, commands: [] });
     last = piece.lastMessage;
   }
   return last;

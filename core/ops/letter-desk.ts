@@ -145,8 +145,8 @@ export function brokerDesk(
     if (chosen.kind === 'refused') return chosen;
     const deal: Deal = (letter) =>
       action === 'drop'
-        ? turn.letterDropped(letter.number)
-        : turn.replayed(letter.number, commandOf(letter), letter.handler || undefined);
+        ? turn.inside.letterDropped(letter.number)
+        : turn.inside.replayed(letter.number, commandOf(letter), letter.handler || undefined);
     const count = await dealWith(folder, chosen.numbers, deal, settled);
     return { kind: 'done', count };
   };

@@ -62,11 +62,11 @@ function scheduleHost(turn: Turn, pool: Pool): ScheduleHost {
   const known = (handler: string) => turn.broker.scheduleOf(handler);
   return {
     known,
-    begin: (...schedule) => turn.schedules(...schedule),
-    end: (handler) => turn.unschedules(handler),
+    begin: (...schedule) => turn.inside.schedules(...schedule),
+    end: (handler) => turn.inside.unschedules(handler),
     // A run that is stored may not be with the pool yet, and one that is not is there alone.
     busy: (handler) => (known(handler)?.message ?? 0) !== 0 || pool.isBusy(handler),
-    tick: (...due) => turn.tick(...due),
+    tick: (...due) => turn.inside.tick(...due),
   };
 }
 
@@ -94,16 +94,16 @@ async function makePool(
   const storage = stored?.storage;
   const host: PoolHost = {
     now: () => turn.clock.now(),
-    sent: (message, cause) => turn.sent(message, cause),
+    sent: (message, cause) => turn.inside.sent(message, cause),
     declares: (topic) => turn.broker.declares(topic),
     mayReply: (publisher, topic) => turn.broker.mayReply(publisher, topic),
     storageFails: () => stored?.problem() !== undefined,
-    handled: (number, handler) => turn.handled(number, handler),
-    tried: (number, handler, attempts) => turn.tried(number, handler, attempts),
-    buried: (letter) => turn.buried(letter),
-    enqueue: (command, only) => turn.enqueue(command, only),
+    handled: (number, handler) => turn.inside.handled(number, handler),
+    tried: (number, handler, attempts) => turn.inside.tried(number, handler, attempts),
+    buried: (letter) => turn.inside.buried(letter),
+    enqueue: (command, only) => turn.inside.enqueue(command, only),
     serves: (topics, hooks) => {
-      turn.handles(topics, hooks);
+      turn.inside.handles(topics, hooks);
       swapped();
     },
     fetch: storage && ((...wanted) => storage.fetchCommands(...wanted)),

@@ -159,7 +159,7 @@ function openTurn(
     forward: (message) => bus.forward(message),
     report: observe(log),
   });
-  bus.connect((message) => turn.arrived(message));
+  bus.connect((message) => turn.inside.arrived(message));
   return turn;
 }
 

@@ -55,7 +55,8 @@ function callText({ commandLine, date, rounds, generator }: Source): string {
   return `\`${commandLine}\` made on ${date}, ${medians}, load from \`${generator}\``;
 }
 
-function machineText({ processor, cores, memoryBytes, system, isPinned }: Machine): string {
+/** Processor, memory, system and who runs where, as part of a sentence. */
+export function machineText({ processor, cores, memoryBytes, system, isPinned }: Machine): string {
   const pinned = isPinned
     ? 'the broker pinned to one core and the generator to another'
     : 'nobody pinned to a core';

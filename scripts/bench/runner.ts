@@ -42,7 +42,7 @@ export async function runOnce(
   certificate: Certificate,
   times: Times,
 ): Promise<Figures> {
-  return await withBroker(scenario, broker, certificate, async (place, pid) => {
+  return await withBroker(scenario, broker, certificate, async (place, { pid }) => {
     const port = scenario.tls ? place.tlsPort : place.port;
     const load = generator.command(scenario, broker, port, pid, times);
     for (let warmUps = scenario.warmUps ?? 0; warmUps > 0; warmUps--)
@@ -52,7 +52,10 @@ export async function runOnce(
 }
 
 /** Runs a generator on core 1 and resolves to what it printed. Rejects where it fails. */
-async function runLoad(load: ReturnType<Generator['command']>, cwd: string): Promise<string> {
+export async function runLoad(
+  load: ReturnType<Generator['command']>,
+  cwd: string,
+): Promise<string> {
   const { PATH = '', HOME = '/' } = process.env;
   const run = Bun.spawn(pinned(1, load.command), {
     cwd,
@@ -72,7 +75,7 @@ export async function withBroker<T>(
   scenario: Scenario,
   broker: Broker,
   certificate: Certificate,
-  during: (place: Place, pid: number) => Promise<T>,
+  during: (place: Place, process: Bun.Subprocess) => Promise<T>,
 ): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'bellhop-bench-'));
   const place = { folder, port: await freePort(), tlsPort: await freePort(), ...certificate };
@@ -87,7 +90,7 @@ export async function withBroker<T>(
   });
   try {
     await listens(scenario.tls ? place.tlsPort : place.port, child);
-    return await during(place, child.pid);
+    return await during(place, child);
   } finally {
     child.kill('SIGKILL');
     await child.exited;

@@ -26,16 +26,21 @@ test('bare TLS takes part in the storm over TLS alone, and connects everybody th
   try {
     const [scenario] = scenarios;
     if (scenario === undefined) throw new Error('unreachable');
-    const report = await withBroker(scenario, bareTls(), makeCertificate(folder), (place, pid) => {
-      const tls = { rejectUnauthorized: false };
-      const target = { hostname: '127.0.0.1', port: place.tlsPort, tls };
-      const member = new LocalMember(storm, WHOLE, {
-        dial: { targets: [target], parallel: 5, perSecond: undefined, timeoutSeconds: 20 },
-        run: 42,
-        credentials: async () => ({ userName: undefined, password: undefined }),
-      });
-      return lead([member], storm, { brokerPids: [pid], settleSeconds: 0, progress: () => {} });
-    });
+    const report = await withBroker(
+      scenario,
+      bareTls(),
+      makeCertificate(folder),
+      (place, { pid }) => {
+        const tls = { rejectUnauthorized: false };
+        const target = { hostname: '127.0.0.1', port: place.tlsPort, tls };
+        const member = new LocalMember(storm, WHOLE, {
+          dial: { targets: [target], parallel: 5, perSecond: undefined, timeoutSeconds: 20 },
+          run: 42,
+          credentials: async () => ({ userName: undefined, password: undefined }),
+        });
+        return lead([member], storm, { brokerPids: [pid], settleSeconds: 0, progress: () => {} });
+      },
+    );
     expect(report).toMatchObject({ connections: 5, disconnects: 0, connectTime: { count: 5 } });
     expect(report.broker?.residentEnd).toBeGreaterThan(0);
   } finally {

@@ -141,7 +141,7 @@ describe('a turn', () => {
       handle(command) {
         expect(inside).toBe(false);
         handled.push(command);
-        expect(turn.sent(command)).toBeUndefined();
+        expect(turn.inside.sent(command)).toBeUndefined();
         throw new Error('the pool is broken');
       },
     });
@@ -198,9 +198,9 @@ describe('a bug', () => {
           throw new Error(name);
         },
       });
-    turn.arrived(message);
-    expect(turn.sent(message)).toBe('internal error');
-    turn.handles([], []);
+    turn.inside.arrived(message);
+    expect(turn.inside.sent(message)).toBe('internal error');
+    turn.inside.handles([], []);
     turn.shutDown();
     await settled();
     // The first two on the connection and again as it is given up.
@@ -223,7 +223,7 @@ describe('a bug', () => {
       if (calledAt.length === 2) twice.resolve();
       throw new Error('again and again');
     };
-    turn.handles([], []);
+    turn.inside.handles([], []);
     await twice.promise;
     const [first = 0, second = 0] = calledAt;
     expect(second - first).toBeGreaterThan(900);
@@ -236,7 +236,7 @@ describe('deadlines', () => {
     const { turn, broker } = stage();
     const due = Date.now() + 20;
     broker.deadline = due;
-    turn.handles([], []);
+    turn.inside.handles([], []);
     await broker.until(() => broker.deadline === undefined);
     const passed = broker.calls.findLast((call) => call.call === 'passed');
     expect(passed?.call === 'passed' && passed.now >= due).toBe(true);
@@ -245,13 +245,13 @@ describe('deadlines', () => {
   test('one that moved closer is kept, and one that moved away does no harm', async () => {
     const { turn, broker } = stage();
     broker.deadline = Date.now() + 3_600_000;
-    turn.handles([], []);
+    turn.inside.handles([], []);
     await settled();
     broker.deadline = Date.now() + 10;
-    turn.handles([], []);
+    turn.inside.handles([], []);
     await settled();
     broker.deadline = Date.now() + 30;
-    turn.handles([], []);
+    turn.inside.handles([], []);
     await broker.until(() => broker.deadline === undefined);
     turn.stop();
   });
@@ -259,7 +259,7 @@ describe('deadlines', () => {
   test('one that is further away than a timer reaches waits', async () => {
     const { turn, broker } = stage();
     broker.deadline = Date.now() + 100 * 24 * 3_600_000;
-    turn.handles([], []);
+    turn.inside.handles([], []);
     await settled();
     await settled();
     expect(broker.count('passed')).toBe(0);
