@@ -11,7 +11,7 @@ export interface Times {
   readonly idleSeconds: number;
 }
 
-export const fullTimes: Times = { seconds: 5, warmUpSeconds: 2, idleSeconds: 10 };
+export const fullTimes: Times = { seconds: 5, warmUpSeconds: 2, idleSeconds: 30 };
 export const quickTimes: Times = { seconds: 1, warmUpSeconds: 0.5, idleSeconds: 2 };
 
 export interface Generator {
