@@ -46,6 +46,8 @@ process takes then (resident), less what it took before the first of them, is di
 What else is asked of ${OURS}:
 
 ${goalsTable(results)}
+[Where the time goes](performance/profiles.md) in what is out of reach: \`bun scripts/profile.ts --write\`.
+
 ## How the cost grows
 
 Each chart has its amount on a logarithmic axis. Where a cost of Bellhop grows faster than the amount, it
