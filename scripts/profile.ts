@@ -133,7 +133,7 @@ if (values.write) {
 
 Printed by \`bun scripts/profile.ts --write\` on ${new Date().toISOString().slice(0, 10)}, on ${machineText(describeMachine())}.
 These are the targets of docs/performance.md that were out of reach. The profiler itself slows the broker: read shares, not speeds. The
-runtime does not tell waiting apart: it counts for whatever ran last, as `stat` of the certificates and `verify` do.
+runtime does not tell waiting apart: it counts for whatever ran last, as \`stat\` of the certificates and \`verify\` do.
 
 ${sections.join('\n')}`,
   );
