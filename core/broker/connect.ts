@@ -14,7 +14,6 @@ import {
   reasonForConnack,
   reasonName,
 } from '../mqtt/reason-code.ts';
-import { sessionKey } from '../session/session.ts';
 import type { Connection } from './connection.ts';
 import { count } from './counters.ts';
 import type { Millis } from './outbox.ts';
@@ -195,7 +194,7 @@ export function acceptConnect(
 function unusedIdentifier(state: State, { user }: Identity): string {
   for (;;) {
     const identifier = state.assignClientIdentifier();
-    if (!state.sessions.has(sessionKey(user, identifier))) return identifier;
+    if (state.sessions.get(user, identifier) === undefined) return identifier;
   }
 }
 

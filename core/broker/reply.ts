@@ -3,7 +3,6 @@
 import { encodeUser, isOwnTopic } from '../auth/user-topic.ts';
 import type { Publisher } from '../mqtt/packet.ts';
 import type { TopicFilter, TopicName } from '../mqtt/topic.ts';
-import { sessionKey } from '../session/session.ts';
 import type { State } from './state.ts';
 
 /**
@@ -14,7 +13,7 @@ import type { State } from './state.ts';
 export function mayReply(state: State, publisher: Publisher, topic: TopicName): boolean {
   if (topic.startsWith('$') || state.commands.declares(topic)) return false;
   const { user, clientIdentifier } = publisher;
-  const connection = state.sessions.get(sessionKey(user, clientIdentifier))?.link;
+  const connection = state.sessions.get(user, clientIdentifier)?.link;
   if (connection?.rights !== undefined) {
     const filter: string = topic; // one without wildcards
     return connection.rights.maySubscribe(filter as TopicFilter, false) !== undefined;

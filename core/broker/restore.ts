@@ -4,7 +4,7 @@
  */
 
 import { RecentCommands } from '../session/recent-commands.ts';
-import { Session, Subscription, sessionKey } from '../session/session.ts';
+import { Session, Subscription } from '../session/session.ts';
 import type { Snapshot, StoredSession, StoredSubscription } from './changes.ts';
 import type { Connection } from './connection.ts';
 import type { Millis } from './outbox.ts';
@@ -59,7 +59,7 @@ function restoreSession(state: State, stored: StoredSession, now: Millis): void 
   session.queue.pushToDisk(stored.queuedMessages, stored.queuedBytes);
   state.counters.queuedMessages += stored.queuedMessages;
   state.counters.sessions++;
-  state.sessions.set(sessionKey(stored.user, stored.clientIdentifier), session);
+  state.sessions.add(session);
   state.sessionsByNumber.set(stored.session, session);
   for (const subscription of stored.subscriptions)
     restoreSubscription(state, session, subscription);

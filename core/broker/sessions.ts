@@ -6,7 +6,7 @@ import type { Rights } from '../auth/rights.ts';
 import type { Connect, QoS } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import { queuedSize } from '../session/queue.ts';
-import { type Delivery, Session, sessionKey } from '../session/session.ts';
+import { type Delivery, Session } from '../session/session.ts';
 import type { Connection } from './connection.ts';
 import { deliver } from './deliver.ts';
 import { drop, finish } from './delivery.ts';
@@ -72,14 +72,14 @@ export function attach(
   now: Millis,
 ): Attached | undefined {
   const { user } = connection.publisher;
-  const key = sessionKey(user, connection.clientIdentifier);
-  const holder = state.sessions.get(key)?.link;
+  const { clientIdentifier } = connection;
+  const holder = state.sessions.get(user, clientIdentifier)?.link;
   if (holder !== undefined) {
     state.counters.takeovers++;
     state.outbox.report({ kind: 'taken-over', party: holder.party });
     holder.disconnect(ReasonCode.SessionTakenOver, 'session taken over', now);
   }
-  let session = state.sessions.get(key);
+  let session = state.sessions.get(user, clientIdentifier);
   if (session !== undefined && packet.cleanStart) {
     endSession(state, session, now); // [MQTT-3.1.2-4]
     session = undefined;
@@ -87,8 +87,8 @@ export function attach(
   const sessionPresent = session !== undefined;
   if (session === undefined) {
     if (state.sessions.size >= state.limits.maximumSessions) return undefined;
-    session = new Session<Connection>(user, connection.clientIdentifier);
-    state.sessions.set(key, session);
+    session = new Session<Connection>(user, clientIdentifier);
+    state.sessions.add(session);
     state.counters.sessions++;
     if (expirySeconds > 0) session.number = state.ledger.nextSession();
     if (session.number !== 0) state.sessionsByNumber.set(session.number, session);
@@ -139,9 +139,7 @@ export function detach(state: State, connection: Connection, now: Millis): void 
 
 /** The session is no more: its subscriptions go, its delayed Will is sent. [MQTT-3.1.2-8] */
 export function endSession(state: State, session: ClientSession, now: Millis): void {
-  const key = sessionKey(session.user, session.clientIdentifier);
-  if (state.sessions.get(key) !== session) return;
-  state.sessions.delete(key);
+  if (!state.sessions.delete(session)) return;
   state.counters.sessions--;
   cancelEnd(state, session);
   if (session.number !== 0) {

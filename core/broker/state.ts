@@ -9,6 +9,7 @@ import { RetainedTree } from '../routing/retained-tree.ts';
 import type { SharedGroup } from '../routing/shared-group.ts';
 import { SubscriptionTree } from '../routing/subscription-tree.ts';
 import type { Session, Subscription } from '../session/session.ts';
+import { SessionIndex } from '../session/session-index.ts';
 import type { MessageNumber, SessionNumber, StoredSchedule } from './changes.ts';
 import type { UnstoredCommand } from './commands.ts';
 import type { Connection } from './connection.ts';
@@ -63,8 +64,7 @@ export class State {
   readonly connections = new Map<ConnectionId, Connection>();
   /** Those that connections come from now, by address. */
   readonly places = new Map<string, Place>();
-  /** By `sessionKey`. */
-  readonly sessions = new Map<string, ClientSession>();
+  readonly sessions = new SessionIndex<ClientSession>();
   /** The stored ones, by their number. */
   readonly sessionsByNumber = new Map<SessionNumber, ClientSession>();
   readonly ledger: Ledger;

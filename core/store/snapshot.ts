@@ -49,6 +49,8 @@ export function* readSnapshot(path: string): Generator<Snapshot, void, undefined
 export function readLastBatch(path: string): number {
   const database = new Database(path, { readonly: true });
   try {
+    // A thread that was ended may not have let go of the file yet.
+    database.run('pragma busy_timeout = 5000');
     return database.query('select batch from progress').values()[0]?.[0] as number;
   } finally {
     database.close(true);
