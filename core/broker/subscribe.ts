@@ -130,9 +130,7 @@ export function keepSubscription(state: State, subscription: ClientSubscription)
 
 export function insert(state: State, subscription: ClientSubscription): void {
   const { session, filter, group } = subscription;
-  // An array that is made with its one element, as most are, has room for no more.
-  if (session.subscriptions.length === 0) session.subscriptions = [subscription];
-  else session.subscriptions.push(subscription);
+  session.subscriptions.push(subscription);
   state.counters.subscriptions++;
   if (group === undefined) {
     state.subscriptions.add(filter, subscription);

@@ -85,7 +85,7 @@ export class Session<Link> {
   expirySeconds = 0;
   /** When the session ends, in milliseconds since the epoch; Infinity while it is attached. */
   expiresAtMs = Number.POSITIVE_INFINITY;
-  subscriptions: Subscription<Link>[] = [];
+  readonly subscriptions: Subscription<Link>[] = [];
   /** Made by the first message of QoS 1 or 2 from the client. */
   inbound: Inbound | undefined = undefined;
   readonly outbound: Outbound<Delivery<Link>>;
