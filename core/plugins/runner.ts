@@ -120,27 +120,32 @@ export class Runner {
   async #work(): Promise<void> {
     this.#working = true;
     const { store } = this.#surroundings;
-    while (!this.#standing.condemned) {
-      if (store.user === undefined) this.#ready.unshift(this.#writers.splice(0));
-      const job = this.#ready.shift();
-      if (job === undefined) break;
-      if (store.user !== undefined && writes(job)) {
-        this.#writers.push(job);
-        continue;
+    do {
+      while (!this.#standing.condemned) {
+        if (store.user === undefined) this.#ready.unshift(this.#writers.splice(0));
+        const job = this.#ready.shift();
+        if (job === undefined) break;
+        if (store.user !== undefined && writes(job)) {
+          this.#writers.push(job);
+          continue;
+        }
+        // What may take a while, or may fail with all that shares its commit, does so without others.
+        if (job.alone || job.command.source.habits.waits) this.#settle();
+        const active = this.#begin(job);
+        if (active !== undefined) await this.#leave(active);
+        const age = performance.now() - this.#groupSince;
+        if (job.alone || age > GROUP_MS || this.#groupBytes > GROUP_SENT_BYTES) this.#settle();
       }
-      // What may take a while, or may fail with all that shares its commit, does so without others.
-      if (job.alone || job.command.source.habits.waits) this.#settle();
-      const active = this.#begin(job);
-      if (active !== undefined) await this.#leave(active);
-      const age = performance.now() - this.#groupSince;
-      if (job.alone || age > GROUP_MS || this.#groupBytes > GROUP_SENT_BYTES) this.#settle();
-    }
-    this.#settle();
+      this.#settle();
+      // A commit that failed brings those back that it was for. Who is condemned begins none of them.
+    } while (!this.#standing.condemned && this.#mayBegin);
     this.#working = false;
-    // A commit that failed brings those back that it was for.
-    const writersMayBegin = store.user === undefined && this.#writers.length > 0;
-    if (this.#ready.length > 0 || writersMayBegin) return this.#wake();
     this.#rest();
+  }
+
+  get #mayBegin(): boolean {
+    const writersMay = this.#surroundings.store.user === undefined && this.#writers.length > 0;
+    return writersMay || this.#ready.length > 0;
   }
 
   /** Begins a run; gives back one that awaits something. */
