@@ -19,6 +19,8 @@ export class Backlog {
   /** `#last` when it was read last. */
   #asked: MessageNumber = 0;
   #reading = false;
+  /** The last one that a read has brought. */
+  #broughtTo: MessageNumber = 0;
 
   constructor(fetch: Fetch) {
     this.#fetch = fetch;
@@ -26,6 +28,15 @@ export class Backlog {
 
   get waits(): boolean {
     return this.#last > this.#after;
+  }
+
+  /**
+   * Whether a read has brought a command that is only now handed over. The broker hands over what is on disk when
+   * its turn settles, and a read that ends within that turn finds it on disk as well. Numbers are kept in
+   * their order, so whatever is up to the last that a read brought was there for it.
+   */
+  brought(number: MessageNumber): boolean {
+    return number <= this.#broughtTo;
   }
 
   /** Leaves a command on disk; false where it would come out of order there, and has to be taken now. */
@@ -52,6 +63,7 @@ export class Backlog {
   /** They were read up to `last`, with more behind it or not. */
   came(last: MessageNumber | undefined, more: boolean): void {
     this.#reading = false;
+    this.#broughtTo = Math.max(this.#broughtTo, last ?? 0);
     // What was left and is not among them any more is done with.
     this.#after = Math.max(this.#after, last ?? 0, more ? 0 : this.#asked);
   }

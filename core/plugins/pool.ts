@@ -170,8 +170,9 @@ export class Pool {
       this.#early.push([message, number, state]);
       return;
     }
-    if (number !== 0 && this.#backlog !== undefined && this.#isFull(message)) {
-      if (this.#backlog.leave(number)) return this.#readOn();
+    if (number !== 0 && this.#backlog !== undefined) {
+      if (this.#backlog.brought(number)) return;
+      if (this.#isFull(message) && this.#backlog.leave(number)) return this.#readOn();
     }
     this.#admission.take(message, number, state);
     this.#count();
