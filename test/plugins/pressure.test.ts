@@ -50,21 +50,21 @@ describe('a queue that is full', () => {
 
   test('takes once what a read brings before the turn in which it was stored hands it over', async () => {
     const files = { 'a.ts': plainHandlerFile('a', "send('x', 'a', input);") };
-    const bench = await opened(files, { queuedCommands: 2 }, { disk: true });
-    for (let number = 1; number <= 4; number++) bench.dispatch(command('a', `${number}`), number);
-    await bench.until(() => bench.fetches.length === 1);
-    const read = [3, 4, 5, 6].map((message) => ({
+    const bench = await opened(files, { queuedCommands: 10 }, { disk: true });
+    for (let number = 1; number <= 12; number++) bench.dispatch(command('a', `${number}`), number);
+    await bench.until(() => bench.fetches.length === 1 && bench.handled.length === 10);
+    const read = [11, 12, 13, 14].map((message) => ({
       message,
       content: command('a', `${message}`),
       state: { only: undefined, parts: [] },
     }));
     bench.pool.fetched(read, false);
-    for (const number of [5, 6]) bench.dispatch(command('a', `${number}`), number);
-    await bench.until(() => bench.handled.includes(6));
+    for (const number of [13, 14]) bench.dispatch(command('a', `${number}`), number);
+    await bench.until(() => bench.handled.includes(14));
     // Behind whatever was taken twice.
-    bench.dispatch(command('a', '7'), 7);
-    await bench.until(() => bench.handled.includes(7));
-    expect(bench.texts).toEqual([1, 2, 3, 4, 5, 6, 7].map((number) => `x_a ${number}`));
+    bench.dispatch(command('a', '15'), 15);
+    await bench.until(() => bench.handled.includes(15));
+    expect(bench.texts).toEqual([...Array(15).keys()].map((index) => `x_a ${index + 1}`));
   });
 });
 
