@@ -311,6 +311,7 @@ export class CommandQueue {
 
   #close(lane: Lane): void {
     if (lane.held > 0 || lane.waiting.length > 0 || lane.kept !== undefined || lane.listed) return;
-    this.#lanes.delete(lane.key);
+    // Of an entry that is to be tried again the lane may be closed, and another have its key.
+    if (this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key);
   }
 }

@@ -195,6 +195,21 @@ describe('what is to be tried again', () => {
     expect(takeAll(queue, hand)).toEqual([first as Waiting, third as Waiting]);
   });
 
+  test('and is given up takes nothing of its user with it that came meanwhile', () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const handler = quick('h');
+    const [first, second, third] = [1, 2, 3].map((n) => entryOf('a', handler, String(n)));
+    const hand = new Hand();
+    queue.add(first as Waiting);
+    queue.postponed(queue.take(hand) as Waiting);
+    queue.add(second as Waiting);
+    queue.finished(first as Waiting);
+    queue.relist();
+    expect(queue.take(hand)).toBe(second as Waiting);
+    queue.add(third as Waiting);
+    expect(queue.take(new Hand())).toBeUndefined();
+  });
+
   test('of an ordered handler keeps back what its user has for that handler, and nothing else', () => {
     const queue = new CommandQueue(10, 1_000_000);
     const [ordered, other] = [quick('ordered', { ordered: true }), quick('other')];
