@@ -115,10 +115,7 @@ export class Pool {
       drop: (reason, message) => this.#drop(reason, message),
     });
     this.#backlog = host.fetch && new Backlog(host.fetch);
-    const crewOptions: CrewOptions = {
-      ...rest,
-      writeLock: newWriteLock(),
-    };
+    const crewOptions: CrewOptions = { ...rest, writeLock: newWriteLock() };
     this.#crew = new Crew(crewOptions, {
       swapped: (catalogue) => this.#swapped(catalogue),
       ready: (worker) => this.#fill(worker),
@@ -285,15 +282,18 @@ export class Pool {
     this.#queue.holdStored(this.#host.storageFails());
     const entries: Waiting[] = [];
     let { expectedMs, heldBytes, room } = worker;
+    let over = 0;
     while (room > 0 && expectedMs < TARGET_MS && heldBytes < MOST_HELD_BYTES) {
       const entry = this.#queue.take(worker);
       if (entry === undefined) break;
       if (entry.message.expiresAtMs <= this.#host.now()) {
         this.#drop('expired', entry.message); // [MQTT-3.3.2-5]
         this.#conclusions.drop(entry);
+        over++;
       } else if (!worker.has(entry.handler.name)) {
         const detail = 'the file of its handler does not load any more';
         this.#losses.end(entry, fault('load', detail));
+        over++;
       } else {
         entries.push(entry);
         room--;
@@ -301,6 +301,7 @@ export class Pool {
         heldBytes += entry.bytes;
       }
     }
+    if (over > 0) this.#afterwards();
     if (entries.length === 0) return;
     const nowMs = performance.now();
     for (const { handler, sinceMs } of entries) {

@@ -176,7 +176,12 @@ export class Bench {
         this.served = topics;
       },
       enqueue: () => {},
-      fetch: disk ? (...wanted) => void this.fetches.push(wanted) : undefined,
+      fetch: disk
+        ? (...wanted) => {
+            this.fetches.push(wanted);
+            this.#look();
+          }
+        : undefined,
       report: (event) => {
         this.events.push(event);
         // Its next attempt is due, unless the test has its own idea of time.

@@ -66,6 +66,20 @@ describe('a queue that is full', () => {
     await bench.until(() => bench.handled.includes(15));
     expect(bench.texts).toEqual([...Array(15).keys()].map((index) => `x_a ${index + 1}`));
   });
+
+  test('is read on when what was in memory has expired', async () => {
+    const files = { 'a.ts': plainHandlerFile('a', "send('x', 'a', input);") };
+    const bench = await opened(files, { queuedCommands: 4 }, { disk: true });
+    bench.dispatch(command('a', '1'), 1);
+    for (let number = 2; number <= 4; number++) {
+      bench.dispatch(command('a', `${number}`, { expiresAtMs: 0 }), number);
+    }
+    bench.dispatch(command('a', '5'), 5);
+    await bench.until(() => bench.fetches.length === 1);
+    expect(bench.handled).toEqual([1, 2, 3, 4]);
+    expect(bench.texts).toEqual(['x_a 1']);
+    expect(bench.pool.counters.queuedCommands).toBe(0);
+  });
 });
 
 describe('runs that await something', () => {
