@@ -3,10 +3,14 @@
  * row is one attempt and its outcome; what needs a running broker is tested with the broker.
  */
 import { afterAll, describe, expect, test } from 'bun:test';
+import { claimCases } from './hostile-claims.ts';
 import { rightsCases } from './hostile-rights.ts';
-import { bySecret, keyServer, tokenCases, trap } from './hostile-tokens.ts';
+import { signatureCases } from './hostile-signatures.ts';
+import { bySecret, keyServer, trap } from './token-case.ts';
 import { anotherSecret, goodClaims, mint, nowMs, secret } from './tokens.ts';
 import { rightsOf } from './who.ts';
+
+const tokenCases = [...signatureCases, ...claimCases];
 
 afterAll(async () => {
   await keyServer[Symbol.asyncDispose]();
