@@ -19,6 +19,7 @@ import { type Note, type Noted, NoteTaker, type Tamper } from './notes.ts';
 import { Observer } from './observer.ts';
 import { Random } from './random.ts';
 import { type ClientPlan, makeScenario, type Scenario } from './scenario.ts';
+import { Threads } from './threads.ts';
 import { brief, tell as tellPacket } from './trace.ts';
 
 /** What a mutation test changes about the broker, so that the checks have something to find. */
@@ -69,10 +70,7 @@ export class Simulation {
   delivered = 0;
   readonly #observer: Observer;
   readonly #taker: NoteTaker;
-  readonly #storage: MemoryStorage | undefined;
-  #stored = 0;
-  /** Commands that plugins are at work on. */
-  readonly #atWork: number[] = [];
+  readonly #threads: Threads;
   readonly #dirty = new Set<Link>();
   #lastLink = 0;
   #steps = 0;
@@ -88,10 +86,11 @@ export class Simulation {
     }));
     // Sabotage has dice of its own: the run up to it is that of the same seed without it.
     const packets = (): number => this.broker.counters.packetsReceived;
-    this.#storage = sabotage.durable === true ? new MemoryStorage() : undefined;
-    this.#taker = new NoteTaker(packets, this.#storage, sabotage.tamper?.(new Random(~seed)));
+    const durable = sabotage.durable === true;
+    const storage = durable ? new MemoryStorage() : undefined;
+    this.#taker = new NoteTaker(packets, storage, sabotage.tamper?.(new Random(~seed)));
+    this.#threads = new Threads(this, storage, this.#taker.fetches);
     let assigned = 0;
-    const durable = this.#storage !== undefined;
     this.model = new Model(limits, policy, durable, () => `assigned-${assigned}`);
     this.#observer = new Observer(this.model);
     const options: BrokerOptions = {
@@ -113,7 +112,7 @@ export class Simulation {
     for (let left = this.random.between(150, 300); left > 0; left--) {
       this.#steps++;
       this.#moveTime();
-      if (this.random.chance(0.3)) this.#storageWorks();
+      if (this.random.chance(0.3)) this.#threads.work();
       acts.any();
     }
     this.#comeToRest(acts);
@@ -185,7 +184,7 @@ export class Simulation {
         return;
       }
       case 'handle':
-        if (note.number !== 0) this.#atWork.push(note.number);
+        if (note.number !== 0) this.#threads.commands.push(note.number);
         return;
       case 'verify':
         this.verdicts.push({ connection: note.connection, token: note.token });
@@ -295,31 +294,6 @@ export class Simulation {
     if (renewed !== undefined) renewed.client.renewing = false;
   }
 
-  /** The storage thread has been at work: false where it had nothing to do. */
-  #storageWorks(): boolean {
-    const { broker, now, model } = this;
-    const tell = () => {
-      model.now = now;
-    };
-    const kept = this.#storage?.kept ?? 0;
-    const stored = kept > this.#stored;
-    if (stored) {
-      this.#stored = kept;
-      this.turn(`${kept} changes are stored`, () => broker.stored(kept, now), tell);
-    }
-    const number = this.#atWork.shift();
-    if (number !== undefined) {
-      this.turn(`command ${number} is done`, () => broker.handled(number, undefined, now), tell);
-    }
-    const wanted = this.#taker.fetches.shift();
-    if (wanted === undefined || this.#storage === undefined) return stored || number !== undefined;
-    const [session, after, limit] = wanted;
-    const result = this.#storage.fetch(session, after, limit);
-    const what = `${result.deliveries.length} deliveries are read`;
-    this.turn(what, () => broker.fetched(result, now), tell);
-    return true;
-  }
-
   // Time.
 
   #moveTime(): void {
@@ -389,7 +363,7 @@ export class Simulation {
   drain(): void {
     for (let rounds = 0; ; rounds++) {
       check(rounds < 1_000, 'the world does not come to rest');
-      let moved = this.#storageWorks();
+      let moved = this.#threads.work();
       while (this.verdicts.length > 0) {
         this.judge(0);
         moved = true;
