@@ -50,7 +50,7 @@ export function string(value: string | Uint8Array): Uint8Array {
 }
 
 /** A packet with its Remaining Length before `parts`. */
-export function frame(first: number, ...parts: (string | number | Uint8Array)[]): Uint8Array {
+export function frame(first: number, ...parts: (string | number | Uint8Array)[]): Buffer {
   const body = bytes(...parts);
   return Buffer.concat([Buffer.of(first), variable(body.length), body]);
 }
@@ -74,6 +74,35 @@ export function will(topic: string, payload: string, fields: Partial<Will> = {})
     delaySeconds: 0,
     messageExpiryInterval: undefined,
     properties: undefined,
+    ...fields,
+  };
+}
+
+/** A CONNECT that asks for nothing; with Clean Session 0 in 3.x, the session stays. */
+export function connectPacket(
+  protocolVersion: ProtocolVersion,
+  clientIdentifier: string,
+  fields: Partial<Connect> = {},
+): Connect {
+  const cleanStart = fields.cleanStart ?? true;
+  return {
+    type: 'connect',
+    protocolVersion,
+    cleanStart,
+    keepAliveSeconds: 0,
+    clientIdentifier,
+    userName: undefined,
+    password: undefined,
+    will: undefined,
+    sessionExpiryInterval: protocolVersion === 5 || cleanStart ? 0 : NEVER,
+    receiveMaximum: 65_535,
+    maximumPacketSize: undefined,
+    topicAliasMaximum: 0,
+    requestResponseInformation: false,
+    requestProblemInformation: true,
+    authenticationMethod: undefined,
+    authenticationData: undefined,
+    userProperties: undefined,
     ...fields,
   };
 }
@@ -188,27 +217,11 @@ export class TestClient {
   /** A CONNECT of this client, with its token as `JWT` wants it unless `fields` say otherwise. */
   connectPacket(fields: Partial<Connect> = {}): Connect {
     const enhanced = fields.authenticationMethod !== undefined;
-    const cleanStart = fields.cleanStart ?? true;
-    return {
-      type: 'connect',
-      protocolVersion: this.version,
-      cleanStart,
-      keepAliveSeconds: 0,
-      clientIdentifier: this.clientIdentifier,
+    return connectPacket(this.version, this.clientIdentifier, {
       userName: enhanced ? undefined : 'JWT',
       password: enhanced ? undefined : text.encode(this.token),
-      will: undefined,
-      sessionExpiryInterval: this.version === 5 || cleanStart ? 0 : NEVER,
-      receiveMaximum: 65_535,
-      maximumPacketSize: undefined,
-      topicAliasMaximum: 0,
-      requestResponseInformation: false,
-      requestProblemInformation: true,
-      authenticationMethod: undefined,
-      authenticationData: undefined,
-      userProperties: undefined,
       ...fields,
-    };
+    });
   }
 
   connect(fields: Partial<Connect> = {}): Connack {

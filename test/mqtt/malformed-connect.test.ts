@@ -1,5 +1,6 @@
 /** What the standard forbids in the fixed header, in CONNECT and in CONNACK. */
-import { frame, hex } from './bytes.ts';
+import { frame } from '../client.ts';
+import { hex } from './bytes.ts';
 import { ALL, check, forbidden, LEGACY, malformed, unsupported } from './refusals.ts';
 
 /** CONNECT from its flags on, in 3.1.1 and 5.0. */

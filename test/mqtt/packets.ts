@@ -11,7 +11,7 @@ import type {
   UserProperty,
 } from '../../core/mqtt/packet.ts';
 import type { ReasonCode } from '../../core/mqtt/reason-code.ts';
-import { frame } from './bytes.ts';
+import { frame } from '../client.ts';
 
 export const versions = fc.constantFrom<ProtocolVersion>(3, 4, 5);
 

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'bun:test';
 import { decode } from '../../core/mqtt/codec.ts';
 import type { Packet } from '../../core/mqtt/packet.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
-import { frame, hex } from './bytes.ts';
+import { frame } from '../client.ts';
+import { hex } from './bytes.ts';
 import { refusal } from './refusal.ts';
 
 type Holder = 'Will' | Uppercase<Exclude<Packet['type'], 'pingreq' | 'pingresp'>>;

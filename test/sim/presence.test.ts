@@ -13,9 +13,10 @@ import type { Change, MessageNumber } from '../../core/broker/changes.ts';
 import { defaultLimits } from '../../core/broker/limits.ts';
 import type { ConnectionId, Outbox } from '../../core/broker/outbox.ts';
 import { encode } from '../../core/mqtt/codec.ts';
-import type { Connect, Message } from '../../core/mqtt/packet.ts';
+import type { Message } from '../../core/mqtt/packet.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
 import type { Presence } from '../../core/plugins/context.ts';
+import { connectPacket } from '../client.ts';
 import { FakeStorage } from '../store/fake-storage.ts';
 import { Ledger } from '../store/ledger.ts';
 import { Random } from './random.ts';
@@ -161,7 +162,12 @@ class PresenceSimulation {
     const cleanStart = this.#random.chance(0.5);
     const sessionExpiryInterval = this.#random.chance(0.5) ? 0 : 1_000;
     const [, clientIdentifier = ''] = who.split('/');
-    const packet = connectPacket(clientIdentifier, cleanStart, sessionExpiryInterval);
+    const packet = connectPacket(5, clientIdentifier, {
+      userName: 'JWT',
+      password: new Uint8Array([1]),
+      cleanStart,
+      sessionExpiryInterval,
+    });
     this.#broker.received(connection, encode(packet, 5), this.#now);
   }
 
@@ -284,32 +290,6 @@ class PresenceSimulation {
       this.failures.push(`${client}: no end: ${shown(log)}`);
     }
   }
-}
-
-function connectPacket(
-  clientIdentifier: string,
-  cleanStart: boolean,
-  sessionExpiryInterval: number,
-): Connect {
-  return {
-    type: 'connect',
-    protocolVersion: 5,
-    cleanStart,
-    keepAliveSeconds: 0,
-    clientIdentifier,
-    userName: 'JWT',
-    password: new Uint8Array([1]),
-    will: undefined,
-    sessionExpiryInterval,
-    receiveMaximum: 65_535,
-    maximumPacketSize: undefined,
-    topicAliasMaximum: 0,
-    requestResponseInformation: false,
-    requestProblemInformation: true,
-    authenticationMethod: undefined,
-    authenticationData: undefined,
-    userProperties: undefined,
-  };
 }
 
 test('presence of a client alternates and its numbers grow, whatever happens', () => {
