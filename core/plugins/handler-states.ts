@@ -23,26 +23,27 @@ export class HandlerStates {
 
   /** Whether a command waits for it, is under way, or is to be tried again. */
   isBusy(name: string): boolean {
-    const state = this.#states.get(name);
-    return state !== undefined && state.running + state.waiting > 0;
+    return this.#states.get(name)?.busy === true;
   }
 
   of(handlers: readonly LoadedHandler[]): HandlerState[] {
     return handlers.map(({ name }) => this.#states.get(name) as HandlerState);
   }
 
-  /** Those of `catalogue` are the ones there are; others are gone. */
+  /** Those of `catalogue` are the ones there are; others are gone, until they come back to what waits for them. */
   become(catalogue: Catalogue): void {
     for (const state of this.#states.values()) state.gone = true;
     for (const handler of catalogue.handlers.values()) this.#take(handler, false);
     for (const handler of catalogue.leaving) this.#take(handler, true);
-    for (const state of this.#states.values()) if (state.gone) this.#states.delete(state.name);
+    for (const { gone, busy, name } of this.#states.values()) {
+      if (gone && !busy) this.#states.delete(name);
+    }
   }
 
   /** Whether something waits for a removed handler that `taker` has. */
   wants(taker: Taker): boolean {
-    for (const { leaving, waiting, running, name } of this.#states.values()) {
-      if (leaving && waiting + running > 0 && taker.has(name)) return true;
+    for (const { leaving, busy, name } of this.#states.values()) {
+      if (leaving && busy && taker.has(name)) return true;
     }
     return false;
   }

@@ -54,6 +54,11 @@ export class HandlerState {
     this.counters = counters;
   }
 
+  /** Whether a command waits for it, is under way, or is to be tried again. */
+  get busy(): boolean {
+    return this.running + this.waiting > 0;
+  }
+
   learn(durationMs: number, startMs: number): void {
     const { pace } = this;
     pace.durationMs = Math.max(LEAST_MS, pace.durationMs * 0.8 + durationMs * 0.2);
