@@ -32,6 +32,16 @@ test('what is less important than the level is not written', () => {
   expect(messages()).toEqual(['c', 'd']);
 });
 
+test('fields that are made on demand are made for lines that are written, and for no others', () => {
+  const { log, records } = logger(2, 'info');
+  let made = 0;
+  const fields = () => ({ number: ++made });
+  log.debug('run', fields);
+  for (let line = 0; line < 5; line++) log.info('run', fields);
+  expect(records.map((record) => record.fields)).toEqual([{ number: 1 }, { number: 2 }]);
+  expect(made).toBe(2);
+});
+
 test('a storm of one kind is written up to the burst, and then counted', () => {
   const { log, records, messages, clock } = logger(3);
   for (let line = 0; line < 1_000; line++) {
