@@ -1,6 +1,6 @@
 /**
- * One Network Connection: its protocol state, its deadlines, and the one `catch`: whatever the peer does wrong ends here, with a Reason Code, and ends nothing
- * but this connection.
+ * One Network Connection: its protocol state, its deadlines, and the one `catch`: whatever the peer does
+ * wrong ends here, with a Reason Code, and ends nothing but this connection.
  */
 import { compileRights, type Identity, type Rights } from '../auth/rights.ts';
 import { decodeOther, decodeView, isPublish } from '../mqtt/codec.ts';

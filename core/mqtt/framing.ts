@@ -12,7 +12,7 @@ const SMALLEST_ROOM = 64;
 export class Framer {
   /** Largest packet that is let in, fixed header included. May be raised once the client is known. */
   maximumPacketSize: number;
-  /** Where the fixed header of the packet is that `next` found. */
+  /** Where the packet that `next` found begins, in `bytes`. */
   start = 0;
   /** What came and was not cut yet is `#input` from `#at` to `#limit`. */
   #input: Uint8Array = NOTHING;
@@ -27,11 +27,12 @@ export class Framer {
     this.maximumPacketSize = maximumPacketSize;
   }
 
-  /** Where the packet is that `next` found: its last byte is before `end`. */
+  /** What the packet that `next` found lies in, until `push` or `next` is called again. */
   get bytes(): Uint8Array {
     return this.#input;
   }
 
+  /** Where that packet ends: its last byte is before it. */
   get end(): number {
     return this.#at;
   }

@@ -25,7 +25,7 @@ export class Outbound<D> {
    */
   #inflight: (Inflight<D> | undefined)[] | undefined = undefined;
   #size = 0;
-  /** In flight since an earlier connection and not sent again yet, in order. */
+  /** In flight since an earlier connection and not sent again yet, in order; undefined where there are none. */
   #unsent: Inflight<D>[] | undefined = undefined;
   #lastIdentifier = 0;
   /** Whether an identifier was given since the process began. */
@@ -65,7 +65,7 @@ export class Outbound<D> {
     const next = unsent?.[0];
     if (unsent === undefined || next === undefined) return undefined;
     if (!next.released && this.size - unsent.length >= this.#window) return undefined;
-    this.#sentAgain(unsent, 0);
+    this.#takeUnsent(unsent, 0);
     return next;
   }
 
@@ -120,7 +120,7 @@ export class Outbound<D> {
     this.#size--;
     const unsent = this.#unsent;
     const index = unsent?.indexOf(entry) ?? -1;
-    if (unsent !== undefined && index !== -1) this.#sentAgain(unsent, index);
+    if (unsent !== undefined && index !== -1) this.#takeUnsent(unsent, index);
     return entry;
   }
 
@@ -137,7 +137,8 @@ export class Outbound<D> {
     return entries.sort((a, b) => age(a) - age(b));
   }
 
-  #sentAgain(unsent: Inflight<D>[], index: number): void {
+  /** One of them waits no more. */
+  #takeUnsent(unsent: Inflight<D>[], index: number): void {
     if (unsent.length === 1) this.#unsent = undefined;
     else unsent.splice(index, 1);
   }
