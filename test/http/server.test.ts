@@ -1,56 +1,16 @@
 import { afterEach, describe, expect, test } from 'bun:test';
-import { createApp } from '../../core/http/app.ts';
-import {
-  clientAddress,
-  type HttpsListener,
-  type HttpsOptions,
-  listenHttps,
-} from '../../core/http/server.ts';
+import { clientAddress } from '../../core/http/server.ts';
 import { AddressList } from '../../core/net/address.ts';
 import { ListenError } from '../../core/net/listen-error.ts';
 import { connectSecurely } from '../net/client.ts';
-import { stage } from '../net/fake-broker.ts';
-import { Authority, materialOf } from '../net/test-certificates.ts';
+import { stopAll } from '../net/listening.ts';
+import { materialOf } from '../net/test-certificates.ts';
+import { authority, listen, server } from './https-echo.ts';
 
-const authority = new Authority('servers');
-const server = authority.issue('server', ['DNS:localhost']);
-const renewed = authority.issue('renewed', ['DNS:localhost']);
+const renewed = authority.issue('renewed');
 const api = authority.issue('api', ['DNS:api.example.com', 'DNS:*.shop.example.com']);
-const app = createApp({
-  notReady: () => [],
-  metrics: () => Promise.resolve(''),
-  metricsAccess: 'off',
-  isAdmin: () => Promise.resolve(undefined),
-  report: () => {},
-});
 
-const opened: { listener: HttpsListener; stop: () => void }[] = [];
-afterEach(() => {
-  for (const { listener, stop } of opened.splice(0)) {
-    listener.stop();
-    stop();
-  }
-});
-
-function listen(options: Partial<HttpsOptions> = {}) {
-  const all = stage();
-  const { broker, turn } = all;
-  broker.on = (call, bytes) => {
-    if (call.call === 'received' && bytes !== undefined) broker.outbox.send(call.connection, bytes);
-  };
-  const listener = listenHttps({
-    hostname: '127.0.0.1',
-    port: 0,
-    setting: 'HTTPS_PORT',
-    material: materialOf([server]),
-    app,
-    webSocket: { turn, allowedOrigins: [], maximumPacketSize: 1_000_000 },
-    trustedProxies: undefined,
-    ...options,
-  });
-  opened.push({ listener, stop: () => turn.stop() });
-  return { ...all, listener, port: listener.port };
-}
+afterEach(stopAll);
 
 const get = (port: number, path: string) =>
   fetch(`https://localhost:${port}${path}`, { tls: { ca: authority.pem }, keepalive: false });
@@ -73,7 +33,7 @@ describe('the HTTPS listener', () => {
   });
 
   test('has no /mqtt where MQTT over WebSocket is off', async () => {
-    const { port } = listen({ webSocket: undefined });
+    const { port } = listen({}, 'off');
     expect((await get(port, '/mqtt')).status).toBe(404);
     const upgrade = await fetch(`https://localhost:${port}/mqtt`, {
       tls: { ca: authority.pem },

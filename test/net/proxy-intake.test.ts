@@ -1,18 +1,16 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { AddressList } from '../../core/net/address.ts';
-import { listenTcp, type TcpListener } from '../../core/net/tcp.ts';
 import type { TlsOptions } from '../../core/net/tls.ts';
 import { connectSecurely, connectTcp } from './client.ts';
 import { stage } from './fake-broker.ts';
+import { echo, listenOver, stopAll } from './listening.ts';
+import { authority, plainTls, server } from './secure-echo.ts';
 import { Authority, materialOf } from './test-certificates.ts';
 
-const authority = new Authority('servers');
-const server = authority.issue('server');
 const renewed = authority.issue('renewed');
 const clients = new Authority('clients');
 const phone = clients.issue('phone');
-const plain = { material: materialOf([server]), clientCertificates: 'off' } as const;
 
 const HEADER = 'PROXY TCP4 192.0.2.1 198.51.100.1 56324 8883\r\n';
 const V2_HEADER = Uint8Array.fromHex(
@@ -25,13 +23,7 @@ const V2_HEADER = Uint8Array.fromHex(
   ].join(''),
 );
 
-const opened: { listener: TcpListener; stop: () => void }[] = [];
-afterEach(() => {
-  for (const { listener, stop } of opened.splice(0)) {
-    listener.stop();
-    stop();
-  }
-});
+afterEach(stopAll);
 
 /** A listener behind proxies, whose broker sends back what comes. */
 function listen(
@@ -39,20 +31,8 @@ function listen(
   { trusted = ['127.0.0.0/8'], timeoutMs = 60_000 } = {},
 ) {
   const all = stage();
-  const { broker, turn } = all;
-  broker.on = (call, bytes) => {
-    if (call.call === 'received' && bytes !== undefined) broker.outbox.send(call.connection, bytes);
-  };
-  const listener = listenTcp({
-    turn,
-    hostname: '127.0.0.1',
-    port: 0,
-    setting: 'MQTTS_PORT',
-    tls,
-    proxy: { trusted: new AddressList(trusted), timeoutMs },
-  });
-  opened.push({ listener, stop: () => turn.stop() });
-  return { ...all, listener, port: listener.port };
+  echo(all.broker);
+  return listenOver(all, { tls, proxy: { trusted: new AddressList(trusted), timeoutMs } });
 }
 
 type Pace = 'together' | 'apart' | 'byte by byte';
@@ -122,7 +102,7 @@ describe('behind a proxy, with TLS', () => {
 
   const title = 'a header of version $version that comes with TLS $pace is read in front of it';
   test.each(cases)(title, async ({ header, address, pace }) => {
-    const { port, broker, turn } = listen(plain);
+    const { port, broker, turn } = listen(plainTls);
     const front = proxy(port, header, pace);
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       const client = connectSecurely(front.port, {
@@ -162,7 +142,7 @@ describe('behind a proxy, with TLS', () => {
   });
 
   test('a renewed certificate is shown to new connections', async () => {
-    const { port, listener } = listen(plain);
+    const { port, listener } = listen(plainTls);
     const front = proxy(port, Buffer.from(HEADER), 'together');
     listener.useMaterial(materialOf([renewed]));
     const client = connectSecurely(front.port);
@@ -173,7 +153,7 @@ describe('behind a proxy, with TLS', () => {
   });
 
   test('a failed handshake is counted', async () => {
-    const { port, turn } = listen(plain);
+    const { port, turn } = listen(plainTls);
     const client = connectTcp(port);
     await client.send(`${HEADER}GET / HTTP/1.1\r\n\r\n`);
     await client.ended;
@@ -182,7 +162,7 @@ describe('behind a proxy, with TLS', () => {
   });
 
   test('16 MB come through whole', async () => {
-    const { port, broker } = listen(plain);
+    const { port, broker } = listen(plainTls);
     const front = proxy(port, Buffer.from(HEADER), 'together');
     const client = connectSecurely(front.port);
     await client.send(new Uint8Array(16_000_000));
@@ -218,7 +198,7 @@ describe('closed and counted', () => {
   });
 
   test('is a proxy that does not send its header in time', async () => {
-    const { port, turn } = listen(plain, { timeoutMs: 20 });
+    const { port, turn } = listen(plainTls, { timeoutMs: 20 });
     const client = connectTcp(port);
     await client.send('PROXY TCP4 ');
     await client.ended;

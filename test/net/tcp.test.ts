@@ -1,41 +1,18 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { ListenError } from '../../core/net/listen-error.ts';
-import { listenTcp, type TcpListener } from '../../core/net/tcp.ts';
+import { listenTcp } from '../../core/net/tcp.ts';
 import type { TurnOptions } from '../../core/net/turn.ts';
 import { connectTcp } from './client.ts';
-import { type FakeBroker, stage } from './fake-broker.ts';
+import { stage } from './fake-broker.ts';
+import { echo, listenOver, stopAll } from './listening.ts';
 
 /** Bytes that Bun hands over at a time, at most. */
 const ONE_READ = 524_288;
 
-const opened: { listener: TcpListener; stop: () => void }[] = [];
-afterEach(() => {
-  for (const { listener, stop } of opened.splice(0)) {
-    listener.stop();
-    stop();
-  }
-});
+afterEach(stopAll);
 
-/** A plaintext listener over a fake broker. */
 function listen(options: Partial<TurnOptions> = {}) {
-  const all = stage(options);
-  const listener = listenTcp({
-    turn: all.turn,
-    hostname: '127.0.0.1',
-    port: 0,
-    setting: 'MQTT_PORT',
-    tls: undefined,
-    proxy: undefined,
-  });
-  opened.push({ listener, stop: () => all.turn.stop() });
-  return { ...all, listener, port: listener.port };
-}
-
-/** Sends back what came in. */
-function echo(broker: FakeBroker): void {
-  broker.on = (call, bytes) => {
-    if (call.call === 'received' && bytes !== undefined) broker.outbox.send(call.connection, bytes);
-  };
+  return listenOver(stage(options), { setting: 'MQTT_PORT' });
 }
 
 describe('a plaintext listener', () => {

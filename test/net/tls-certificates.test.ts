@@ -2,7 +2,8 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { connectSecurely } from './client.ts';
-import { authority, listen, server, stopAll } from './secure-echo.ts';
+import { stopAll } from './listening.ts';
+import { authority, listen, server } from './secure-echo.ts';
 import { Authority, materialOf } from './test-certificates.ts';
 
 const renewed = authority.issue('renewed', ['DNS:localhost', 'IP:127.0.0.1']);

@@ -1,11 +1,10 @@
 /** TLS listeners: handshakes, bytes both ways, and how connections end. */
 import { afterEach, describe, expect, test } from 'bun:test';
 import { connect as connectRaw } from 'node:net';
-import { listenTcp } from '../../core/net/tcp.ts';
 import { connectSecurely, connectTcp } from './client.ts';
 import { stage } from './fake-broker.ts';
-import { authority, listen, opened, server, stopAll } from './secure-echo.ts';
-import { materialOf } from './test-certificates.ts';
+import { listenOver, stopAll } from './listening.ts';
+import { authority, listen, plainTls } from './secure-echo.ts';
 
 /** Bytes that Bun hands over at a time, at most. */
 const ONE_READ = 524_288;
@@ -180,23 +179,14 @@ describe('a TLS listener', () => {
   });
 
   test('closed connections are cut where the client goes on', async () => {
-    const all = stage({ closeTimeoutMs: 20 });
-    const listener = listenTcp({
-      turn: all.turn,
-      hostname: '127.0.0.1',
-      port: 0,
-      setting: 'MQTTS_PORT',
-      tls: { material: materialOf([server]), clientCertificates: 'off' },
-      proxy: undefined,
-    });
-    opened.push({ listener, stop: () => all.turn.stop() });
-    all.broker.on = (call) => {
-      if (call.call === 'received') all.broker.outbox.close(call.connection);
+    const { broker, port, turn } = listenOver(stage({ closeTimeoutMs: 20 }), { tls: plainTls });
+    broker.on = (call) => {
+      if (call.call === 'received') broker.outbox.close(call.connection);
     };
-    const client = connectSecurely(listener.port, { allowHalfOpen: true } as object);
+    const client = connectSecurely(port, { allowHalfOpen: true } as object);
     await client.send('x');
     await client.ended;
-    await all.turn.empty();
+    await turn.empty();
   });
 });
 

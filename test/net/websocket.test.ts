@@ -1,51 +1,10 @@
 import { afterEach, describe, expect, test } from 'bun:test';
-import { createApp } from '../../core/http/app.ts';
-import { type HttpsListener, listenHttps } from '../../core/http/server.ts';
 import { AddressList } from '../../core/net/address.ts';
+import { listen } from '../http/https-echo.ts';
 import { connectSecurely } from './client.ts';
-import { stage } from './fake-broker.ts';
-import { Authority, materialOf } from './test-certificates.ts';
+import { stopAll } from './listening.ts';
 
-const material = materialOf([new Authority('servers').issue('server')]);
-const app = createApp({
-  notReady: () => [],
-  metrics: () => Promise.resolve(''),
-  metricsAccess: 'off',
-  isAdmin: () => Promise.resolve(undefined),
-  report: () => {},
-});
-
-const opened: { listener: HttpsListener; stop: () => void }[] = [];
-afterEach(() => {
-  for (const { listener, stop } of opened.splice(0)) {
-    listener.stop();
-    stop();
-  }
-});
-
-/** An HTTPS listener whose broker sends back what comes. */
-function listen({
-  allowedOrigins = [] as string[],
-  maximumPacketSize = 4_000_000,
-  trusted = [] as string[],
-} = {}) {
-  const all = stage();
-  const { broker, turn } = all;
-  broker.on = (call, bytes) => {
-    if (call.call === 'received' && bytes !== undefined) broker.outbox.send(call.connection, bytes);
-  };
-  const listener = listenHttps({
-    hostname: '127.0.0.1',
-    port: 0,
-    setting: 'HTTPS_PORT',
-    material,
-    app,
-    webSocket: { turn, allowedOrigins, maximumPacketSize },
-    trustedProxies: trusted.length > 0 ? new AddressList(trusted) : undefined,
-  });
-  opened.push({ listener, stop: () => turn.stop() });
-  return { ...all, listener, port: listener.port };
-}
+afterEach(stopAll);
 
 interface Opened {
   readonly socket: WebSocket;
@@ -163,7 +122,7 @@ describe('MQTT over WebSocket', () => {
   });
 
   test('pages of other origins are refused, unless they are on the list', async () => {
-    const { port, turn, broker } = listen({ allowedOrigins: ['https://app.example.com'] });
+    const { port, turn, broker } = listen({}, { allowedOrigins: ['https://app.example.com'] });
     const answers = async (origins: string[]) => {
       const all: string[] = [];
       for (const origin of origins) all.push(await handshake(port, { origin }));
@@ -191,7 +150,7 @@ describe('MQTT over WebSocket', () => {
   });
 
   test('any origin is let in where the list says so', async () => {
-    const { port } = listen({ allowedOrigins: ['*'] });
+    const { port } = listen({}, { allowedOrigins: ['*'] });
     expect(await handshake(port, { origin: 'https://anywhere.example' })).toBe('101');
   });
 
@@ -273,7 +232,7 @@ describe('MQTT over WebSocket', () => {
   });
 
   test('a frame longer than the largest packet and a little ends the connection', async () => {
-    const { port, broker } = listen({ maximumPacketSize: 100_000 });
+    const { port, broker } = listen({}, { maximumPacketSize: 100_000 });
     const client = open(port);
     await client.ready;
     client.socket.send(new Uint8Array(100_000 + 65_536));
@@ -302,7 +261,7 @@ describe('MQTT over WebSocket', () => {
     await handshake(direct, forwarded);
     await untrusting.until(() => untrusting.count('opened') === 1);
     expect(untrusting.calls[0]).toMatchObject({ origin: { address: '127.0.0.1' } });
-    const { port: behind, broker } = listen({ trusted: ['127.0.0.1'] });
+    const { port: behind, broker } = listen({ trustedProxies: new AddressList(['127.0.0.1']) });
     await handshake(behind, forwarded);
     await broker.until(() => broker.count('opened') === 1);
     expect(broker.calls[0]).toMatchObject({ origin: { address: '192.0.2.1' } });
