@@ -88,11 +88,7 @@ export class CommandQueue {
     const { lane } = entry;
     if (lane === undefined) return;
     this.#forget(entry);
-    const kept = lane.kept?.get(entry.handler);
-    if (kept?.retrying === entry) {
-      this.#uncover(lane, entry.handler);
-      lane.waiting.unshift(kept.later);
-    }
+    this.#uncover(lane, entry);
     if (entry.given) return this.#release(entry);
     entry.handler.waiting--;
     this.#list(lane);
@@ -172,6 +168,7 @@ export class CommandQueue {
     removed.sort((a, b) => a.sequence - b.sequence);
     for (const entry of removed) {
       this.#forget(entry);
+      this.#uncover(entry.lane as Lane, entry);
       entry.handler.waiting--;
       entry.lane = undefined;
     }
@@ -304,9 +301,13 @@ export class CommandQueue {
     return lane;
   }
 
-  #uncover(lane: Lane, handler: HandlerState): void {
-    lane.kept?.delete(handler);
+  /** An entry is over: nothing is kept back behind it any more. */
+  #uncover(lane: Lane, entry: Waiting): void {
+    const kept = lane.kept?.get(entry.handler);
+    if (kept?.retrying !== entry) return;
+    lane.kept?.delete(entry.handler);
     if (lane.kept?.size === 0) lane.kept = undefined;
+    lane.waiting.unshift(kept.later);
   }
 
   #close(lane: Lane): void {

@@ -1,29 +1,10 @@
 import { describe, expect, test } from 'bun:test';
-import fc from 'fast-check';
 import { CommandQueue } from '../../core/plugins/command-queue.ts';
 import type { Taker } from '../../core/plugins/lane.ts';
-import { type HandlerState, Waiting } from '../../core/plugins/waiting.ts';
-import { seed } from '../seed.ts';
+import { Waiting } from '../../core/plugins/waiting.ts';
 import { command } from './folder.ts';
-import { entryOf, handlerState } from './waiting.ts';
+import { entryOf, Hand, handlerState, quick, userOf } from './waiting.ts';
 
-/** A handler of which runs are known to be short. */
-function quick(name: string, rules: Parameters<typeof handlerState>[1] = {}): HandlerState {
-  const handler = handlerState(name, rules);
-  handler.pace.durationMs = 0.1;
-  return handler;
-}
-
-class Hand implements Taker {
-  retired = false;
-  lost = false;
-  readonly held: Waiting[] = [];
-  has(): boolean {
-    return true;
-  }
-}
-
-const userOf = (each: Waiting): string => each.message.publisher.user;
 const namesOf = (entries: readonly (Waiting | undefined)[]): (string | undefined)[] =>
   entries.map((entry) => entry && `${userOf(entry)}:${entry.handler.name}`);
 
@@ -265,6 +246,20 @@ describe('removed handlers', () => {
     expect(namesOf([queue.take(old)])).toEqual(['a:going']);
   });
 
+  test('that come back are not kept waiting by what was taken out', () => {
+    const queue = new CommandQueue(10, 1_000_000);
+    const ordered = quick('ordered', { ordered: true });
+    const [failed, kept, fresh] = [1, 2, 3].map((n) => entryOf('a', ordered, String(n)));
+    queue.add(failed as Waiting);
+    queue.add(kept as Waiting);
+    const hand = new Hand();
+    queue.postponed(queue.take(hand) as Waiting);
+    queue.due(failed as Waiting);
+    expect(queue.remove(() => true)).toEqual([failed as Waiting, kept as Waiting]);
+    queue.add(fresh as Waiting);
+    expect(queue.take(hand)).toBe(fresh as Waiting);
+  });
+
   test('what waits can be taken out for good', () => {
     const queue = new CommandQueue(10, 1_000_000);
     const handler = quick('h');
@@ -275,115 +270,4 @@ describe('removed handlers', () => {
     queue.finished(taken);
     expect([queue.size, queue.bytes, handler.running]).toEqual([0, 0, 0]);
   });
-});
-
-/**
- * Takers take, finish, fail and are lost at random, against what must hold: each entry is finished once,
- * a user's are with one taker at a time and each behind the one before it, no handler has more runs than
- * it may, an ordered one is done with in order, and nothing is forgotten.
- */
-test('whatever happens, order and bounds hold, and nothing is lost', () => {
-  const step = fc.oneof(
-    {
-      weight: 5,
-      arbitrary: fc.record({ kind: fc.constant('add'), user: fc.nat(3), which: fc.nat(3) }),
-    },
-    { weight: 5, arbitrary: fc.record({ kind: fc.constant('take'), which: fc.nat(2) }) },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('finish'), which: fc.nat(2) }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('fail'), which: fc.nat(2) }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('due'), which: fc.nat(5) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('lose'), which: fc.nat(2) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('hold'), which: fc.nat(1) }) },
-  ) as fc.Arbitrary<{ kind: string; user?: number; which: number }>;
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
-      const queue = new CommandQueue(1_000, 1_000_000);
-      const handlers = [
-        quick('quick'),
-        handlerState('slow'),
-        quick('narrow', { concurrency: 2 }),
-        quick('ordered', { ordered: true }),
-      ];
-      const hands = [new Hand(), new Hand(), new Hand()];
-      const added: Waiting[] = [];
-      const finished: Waiting[] = [];
-      const failed: Waiting[] = [];
-      const take = (hand: Hand): boolean => {
-        const taken = queue.take(hand);
-        if (taken === undefined) return false;
-        const ofUser = (each: Hand) => each.held.filter((held) => userOf(held) === userOf(taken));
-        for (const other of hands) if (other !== hand) expect(ofUser(other)).toEqual([]);
-        expect(taken.after).toBe(ofUser(hand).at(-1));
-        const { handler } = taken;
-        if (handler.rules.ordered) {
-          const before = added.filter(
-            (each) =>
-              each.handler === handler &&
-              userOf(each) === userOf(taken) &&
-              each.sequence < taken.sequence,
-          );
-          for (const each of before) expect(finished).toContain(each);
-        }
-        hand.held.push(taken);
-        const running = hands
-          .flatMap(({ held }) => held)
-          .filter((held) => held.handler === handler);
-        expect(running.length).toBe(handler.running);
-        expect(handler.running).toBeLessThanOrEqual(handler.limit);
-        return true;
-      };
-      const finish = (hand: Hand): void => {
-        const done = hand.held.shift();
-        if (done === undefined) return;
-        finished.push(done);
-        queue.finished(done);
-      };
-      const due = (place: number): void => {
-        const [entry] = failed.splice(place % Math.max(1, failed.length), 1);
-        if (entry !== undefined) queue.due(entry);
-      };
-      for (const { kind, user, which } of steps) {
-        const hand = hands[which] as Hand;
-        if (kind === 'add') {
-          const number = added.length % 2;
-          const fresh = entryOf(`u${user}`, handlers[which] as HandlerState, '', number);
-          added.push(fresh);
-          queue.add(fresh);
-        } else if (kind === 'take') take(hand);
-        else if (kind === 'finish') finish(hand);
-        else if (kind === 'fail') {
-          const entry = hand.held.shift();
-          if (entry === undefined) continue;
-          failed.push(entry);
-          queue.postponed(entry);
-        } else if (kind === 'due') due(which);
-        else if (kind === 'hold') queue.holdStored(which === 0);
-        else {
-          // Another stands in its place. What it had begun fails, the rest is for others.
-          hands[which] = new Hand();
-          hand.lost = true;
-          const [begun, ...rest] = hand.held;
-          queue.giveBack(hand, rest);
-          if (begun === undefined) continue;
-          failed.push(begun);
-          queue.postponed(begun);
-        }
-        expect(queue.size).toBe(added.length - finished.length);
-      }
-      queue.holdStored(false);
-      // Whoever is left serves all that is left.
-      for (let idle = false; !idle; ) {
-        idle = true;
-        while (failed.length > 0) due(0);
-        for (const hand of hands) {
-          while (take(hand)) idle = false;
-          for (; hand.held.length > 0; idle = false) finish(hand);
-        }
-      }
-      expect([queue.size, queue.bytes]).toEqual([0, 0]);
-      expect(new Set(finished)).toEqual(new Set(added));
-      expect(handlers.map(({ waiting, running }) => waiting + running)).toEqual([0, 0, 0, 0]);
-    }),
-    { seed, numRuns: 300 },
-  );
 });

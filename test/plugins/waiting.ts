@@ -1,6 +1,7 @@
 /** Handlers and entries for tests of what lies between the loop and the workers. */
 import type { HandlerRules } from '../../core/plugins/definition.ts';
 import { newHandlerCounters } from '../../core/plugins/events.ts';
+import type { Taker } from '../../core/plugins/lane.ts';
 import { HandlerState, Waiting } from '../../core/plugins/waiting.ts';
 import { by, command } from './folder.ts';
 
@@ -20,6 +21,13 @@ export function handlerState(name: string, rules: Partial<HandlerRules> = {}): H
   return state;
 }
 
+/** A handler of which runs are known to be short. */
+export function quick(name: string, rules: Partial<HandlerRules> = {}): HandlerState {
+  const handler = handlerState(name, rules);
+  handler.pace.durationMs = 0.1;
+  return handler;
+}
+
 let sequence = 0;
 
 /** An entry of `user` for `handler`, of a stored command where `number` is not 0. */
@@ -28,3 +36,15 @@ export function entryOf(user: string, handler: HandlerState, payload = '', numbe
   const receipt = { number, outstanding: 1 };
   return new Waiting(message, receipt, handler, { invocation: '', trace: '' }, ++sequence, 0, 0);
 }
+
+/** Who takes commands. */
+export class Hand implements Taker {
+  retired = false;
+  lost = false;
+  readonly held: Waiting[] = [];
+  has(): boolean {
+    return true;
+  }
+}
+
+export const userOf = (each: Waiting): string => each.message.publisher.user;
