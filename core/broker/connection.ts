@@ -127,7 +127,6 @@ export class Connection implements Due {
     const { clientIdentifier, state } = this;
     const { role, user } = identity;
     this.tokenExpiresMs = identity.expiresAtMs;
-    if (this.will !== undefined) this.will.identity = identity; // it is sent by the last rights
     this.publisher = { user, clientIdentifier, device: role === 'device' };
     this.form = clientForm(this.version5, role);
     this.rights = compileRights(identity, clientIdentifier, state.policy, state.commands);

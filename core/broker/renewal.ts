@@ -13,6 +13,7 @@ import { renewPresence } from './presence.ts';
 import { acknowledge } from './receipts.ts';
 import { reauthorize } from './sessions.ts';
 import type { State } from './state.ts';
+import { renewWill } from './will.ts';
 
 /** AUTH came on an open connection. [MQTT-4.12.1-1] */
 export function reauthenticate(state: State, connection: Connection, packet: Auth): void {
@@ -102,6 +103,7 @@ export function endRenewal(
 
 function renew(state: State, connection: Connection, identity: Identity, now: Millis): void {
   const rights = connection.authorize(identity);
+  renewWill(connection, identity);
   if (connection.session !== undefined) {
     reauthorize(state, connection.session, rights, connection.party, now);
   }

@@ -136,6 +136,13 @@ export class WillMessage implements Due {
   }
 }
 
+/** The client has a new token: its Will is sent by the rights of that one, also where a start finds it. */
+export function renewWill({ will, session }: Connection, identity: Identity): void {
+  if (will === undefined || session === undefined) return;
+  will.identity = identity;
+  will.keep(session, Number.POSITIVE_INFINITY);
+}
+
 /** A stored session has no Will any more. */
 export function discardWill(state: State, session: ClientSession): void {
   if (session.number !== 0) state.ledger.keep({ kind: 'will-gone', session: session.number });
