@@ -18,6 +18,7 @@ import {
 import { check } from './failure.ts';
 import { acknowledged, publishPacket } from './model-messages.ts';
 import { subscribeOne } from './model-subscribe.ts';
+import { checkTurn } from './model-time.ts';
 import { mayReceive, mayRetain, publishReach, subscribeStanding } from './rights.ts';
 import { Routing } from './routing.ts';
 import { type Incoming, ModelConnection, ModelSession } from './state.ts';
@@ -108,25 +109,27 @@ export class Model {
     else this.#renew(connection, result, verifying.answer);
   }
 
-  /** Everything that is due happens, in the order in which it came due. */
+  /** Who sent no CONNECT in time is cut off. Which of all else that is due comes when, the broker tells. */
   passed(now: Millis): void {
     this.now = now;
-    for (;;) {
-      let first: { at: Millis; happen: () => void } | undefined;
-      const due = (at: Millis, happen: () => void) => {
-        if (at <= now && (first === undefined || at < first.at)) first = { at, happen };
-      };
-      for (const connection of this.connections.values()) {
-        if (connection.phase === 'closed' || connection.open) continue;
-        due(connection.connectByMs, () => this.#end(connection, undefined, 'no CONNECT in time'));
+    for (const connection of this.connections.values()) {
+      if (!connection.open && connection.connectByMs <= now) {
+        this.#end(connection, undefined, 'no CONNECT in time');
       }
-      for (const session of this.sessions.values()) {
-        due(session.expiresAtMs, () => this.#endSession(session));
-        due(session.delayedWill?.dueMs ?? Number.POSITIVE_INFINITY, () => this.#sendWill(session));
-      }
-      if (first === undefined) return;
-      first.happen();
     }
+  }
+
+  /** The broker has ended a session whose client is away. */
+  expired(session: ModelSession): void {
+    checkTurn(this, session.expiresAtMs, `the end of ${session.key}`);
+    this.#endSession(session);
+  }
+
+  /** The broker sends a Will that waited for its delay. */
+  willSent(session: ModelSession): void {
+    const dueMs = session.delayedWill?.dueMs ?? Number.POSITIVE_INFINITY;
+    checkTurn(this, dueMs, `the Will of ${session.key}`);
+    this.#sendWill(session);
   }
 
   /** From a plugin in this process. */

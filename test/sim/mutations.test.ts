@@ -5,6 +5,8 @@
 import { describe, expect, test } from 'bun:test';
 import type { Grants } from '../../core/auth/rights.ts';
 import type { Broker } from '../../core/broker/broker.ts';
+import { Deadlines } from '../../core/broker/deadlines.ts';
+import { WillMessage } from '../../core/broker/will.ts';
 import type { Publish } from '../../core/mqtt/packet.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
 import { RetainedTree } from '../../core/routing/retained-tree.ts';
@@ -286,6 +288,22 @@ describe('what the core is made of', () => {
   test('a message in flight that is not sent again', () => {
     const value = () => undefined;
     expect(foundWith(Outbound.prototype, 'takeResend', { value })).toMatch(/./);
+  });
+
+  test('a delayed Will that is late, and the end of a session that comes before what was due earlier', () => {
+    const { set, take } = Deadlines.prototype;
+    const late = function (this: Deadlines<unknown>, at: number, item: unknown) {
+      return set.call(this, item instanceof WillMessage ? at + 30_000 : at, item);
+    };
+    expect(foundWith(Deadlines.prototype, 'set', { value: late })).toMatch(/is overdue/);
+    const latestFirst = function (this: Deadlines<unknown>, now: number) {
+      const atMs = this.next() ?? now;
+      const first = take.call(this, now);
+      const second = take.call(this, now);
+      if (second !== undefined) set.call(this, atMs, first);
+      return second ?? first;
+    };
+    expect(foundWith(Deadlines.prototype, 'take', { value: latestFirst })).toMatch(/comes before/);
   });
 
   test('a retained message that is not cleared', () => {

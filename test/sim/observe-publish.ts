@@ -105,7 +105,8 @@ function first(
   if (delivery === undefined) throw new Failure(unexpected(model, session, packet));
   const { message } = delivery;
   if (delivery.excuse !== undefined) {
-    // The same message twice, as a publisher sends it again, of which one may be missing: either.
+    // The same message twice, as a publisher sends it again or as it was retained, of which one may be
+    // missing: either, where this packet could be either of them.
     const { group } = delivery;
     const others = group === undefined ? session.deliveries : [...model.routing.shared];
     const twin = others.find(
@@ -114,8 +115,9 @@ function first(
         each.group === group &&
         each.excuse === undefined &&
         (each.stage === 'waiting' || each.loose) &&
-        each.message.topic === message.topic &&
-        each.message.payload === message.payload,
+        (group === undefined
+          ? sees(each, each.terms, packet, connection)
+          : sharedTerms(session, each, packet, connection) !== undefined),
     );
     if (twin !== undefined) twin.excuse = delivery.excuse;
   }
@@ -170,11 +172,7 @@ function claim(
     const now = held !== undefined && held.standing <= delivery.message.reach;
     const then = twinsOf(model, delivery).some((each) => each.members.has(session));
     if (!now && !then) continue;
-    // On the terms of any time: when it was handed to this member cannot be seen.
-    const options = session.shares
-      .filter((each) => each.text === delivery.group && each.standing <= delivery.message.reach)
-      .map((each) => liveTerms(delivery.message, [each]));
-    const terms = options.find((each) => sees(delivery, each, packet, connection));
+    const terms = sharedTerms(session, delivery, packet, connection);
     if (terms === undefined || !lasts(delivery, packet, connection, model)) continue;
     if (problemWith(model, connection, packet, delivery) !== undefined) continue;
     const before = delivery.session;
@@ -192,6 +190,22 @@ function claim(
     return delivery;
   }
   return undefined;
+}
+
+/**
+ * The terms on which the packet is a group's message for this member; undefined where it is on none.
+ * Those of any time will do: when it was handed to the member cannot be seen.
+ */
+function sharedTerms(
+  session: ModelSession,
+  delivery: Delivery,
+  packet: Publish,
+  connection: ModelConnection,
+): Terms | undefined {
+  return session.shares
+    .filter((each) => each.text === delivery.group && each.standing <= delivery.message.reach)
+    .map((each) => liveTerms(delivery.message, [each]))
+    .find((each) => sees(delivery, each, packet, connection));
 }
 
 /**

@@ -3,12 +3,13 @@
  * to that client at that moment. What must come and has not is looked for at the end of a turn where
  * it cannot wait, and else when everything is at rest.
  */
+import type { Party } from '../../core/broker/outbox.ts';
 import type { Message, Packet, Publish } from '../../core/mqtt/packet.ts';
 import { ReasonCode, reasonName } from '../../core/mqtt/reason-code.ts';
 import type { TopicName } from '../../core/mqtt/topic.ts';
 import { check, Failure } from './failure.ts';
 import type { Model } from './model.ts';
-import { overdue, silent, tokenExpired } from './model-time.ts';
+import { overdue, sessionOfWill, silent, tokenExpired } from './model-time.ts';
 import type { Note } from './notes.ts';
 import { observePublish } from './observe-publish.ts';
 import type { Delivery, ModelConnection, ModelMessage } from './state.ts';
@@ -23,6 +24,8 @@ export class Observer {
   /** Gives the delivery that a PUBLISH belongs to, undefined for all other notes. */
   observe(note: Note): Delivery | undefined {
     const { model } = this;
+    const session = sessionOfWill(model, note);
+    if (session !== undefined) model.willSent(session);
     switch (note.kind) {
       case 'packet': {
         const connection = model.connection(note.connection);
@@ -48,6 +51,7 @@ export class Observer {
         if (note.event.kind === 'fault') {
           throw new Failure(`a fault in the core: ${note.event.error.stack}`);
         }
+        if (note.event.kind === 'session-expired') this.#expired(note.event.party);
         return undefined;
       case 'pause':
       case 'resume':
@@ -196,6 +200,12 @@ export class Observer {
     commands.splice(index, 1);
   }
 
+  #expired({ user, clientIdentifier }: Party): void {
+    const session = this.model.sessions.get(`${user}/${clientIdentifier}`);
+    check(session !== undefined, `${user}/${clientIdentifier} has no session that could expire`);
+    this.model.expired(session);
+  }
+
   #close(connection: ModelConnection): void {
     this.#mayEnd(connection);
     connection.closeSeen = true;
@@ -248,7 +258,7 @@ export class Observer {
         `connection ${connection.id} is open and silent`,
       );
     }
-    const late = overdue(this.model);
+    const late = overdue(this.model, this.model.now + 1);
     check(late === undefined, () => `${late} is overdue`);
   }
 

@@ -26,6 +26,8 @@ import { brief, tell as tellPacket } from './trace.ts';
 export interface Sabotage {
   /** Not sabotage at all: whether there is storage, which is slow but does not fail. */
   readonly durable?: boolean | undefined;
+  /** Nor is this: who takes part, where it is not the dice that say so. */
+  readonly scenario?: Scenario | undefined;
   readonly tamper?: ((random: Random) => Tamper) | undefined;
   readonly options?: ((options: BrokerOptions) => BrokerOptions) | undefined;
   readonly broker?: ((broker: Broker, random: Random) => Broker) | undefined;
@@ -78,7 +80,7 @@ export class Simulation {
   constructor(seed: number, sabotage: Sabotage) {
     this.random = new Random(seed);
     const random = this.random;
-    this.scenario = makeScenario(random);
+    this.scenario = sabotage.scenario ?? makeScenario(random);
     const { limits, policy } = this.scenario;
     this.clients = this.scenario.clients.map((plan) => ({
       plan,
@@ -115,7 +117,7 @@ export class Simulation {
       if (this.random.chance(0.3)) this.#threads.work();
       acts.any();
     }
-    this.#comeToRest(acts);
+    this.comeToRest(acts);
     return { steps: this.#steps, published: this.published, delivered: this.delivered };
   }
 
@@ -337,7 +339,7 @@ export class Simulation {
   // The end of a run.
 
   /** Every session's client comes back, everybody reads, and time stands still. */
-  #comeToRest(acts: Acts): void {
+  comeToRest(acts = new Acts(this)): void {
     for (const link of [...this.links.values()]) this.lose(link);
     this.drain();
     // Again for those that were cut off meanwhile, as slow readers of what others sent them at once.
