@@ -24,7 +24,10 @@ export interface UnstoredCommand {
   readonly only: string | undefined;
 }
 
-/** Hands `publication` to the plugins; one of QoS 1 or 2 once it is on disk, where it waits until they are done with it. */
+/**
+ * Hands `publication` to the plugins; one of QoS 1 or 2 once it is on disk, where it waits until they are
+ * done with it. One of QoS 0 goes at once and may overtake those: order is that of one topic and QoS. [MQTT-4.6.0-5]
+ */
 export function handle(state: State, publication: Publication): void {
   state.counters.commandsHandled++;
   const number = publication.qos === 0 ? 0 : keep(state, publication, undefined);
