@@ -28,12 +28,10 @@ import {
   identityOf,
   join,
   renew,
+  staff,
   stay,
   tally,
-  type Who,
 } from './company.ts';
-
-const staff: Who = { user: 'staff', role: 'admin', client: 'staff' };
 
 /** Row 1, CVE-2017-7650: ids that are wildcards, hold separators, or would be read as a placeholder. */
 const ids = [

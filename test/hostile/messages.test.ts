@@ -17,12 +17,12 @@ import {
   heard,
   join,
   renew,
+  staff,
   stay,
   tally,
   type Who,
 } from './company.ts';
 
-const staff: Who = { user: 'staff', role: 'admin', client: 'staff' };
 const verified = (user: string, client: string): UserProperty[] => [
   ['kept', 'yes'],
   ['bellhop-user', user],

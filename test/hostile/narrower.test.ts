@@ -17,6 +17,7 @@ import {
   identityOf,
   join,
   renew,
+  staff,
   stay,
   tally,
   type Who,
@@ -88,7 +89,6 @@ for (const durable of [false, true]) {
   });
 }
 
-const staff: Who = { user: 'staff', role: 'admin', client: 'staff' };
 const phone: Who = { user: '7', client: 'other phone' };
 
 /** A subscription of `before` that `after` may not hold, and a message that shows whether it does. */

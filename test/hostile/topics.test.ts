@@ -16,13 +16,13 @@ import {
   handlerOf,
   heard,
   join,
+  staff,
   stay,
   tally,
   type Who,
 } from './company.ts';
 
 const other: Who = { user: '2', client: 'other' };
-const staff: Who = { user: 'staff', role: 'admin', client: 'staff' };
 
 /** Filters that a device by default may not hold: user 1, while `request_contact` and `a/+` are commands. */
 const filters = [

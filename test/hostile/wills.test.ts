@@ -13,12 +13,10 @@ import {
   heard,
   join,
   renew,
+  staff,
   stay,
   tally,
-  type Who,
 } from './company.ts';
-
-const staff: Who = { user: 'staff', role: 'admin', client: 'staff' };
 
 /** Will topics that a device may not have: user 1, while `c` is a command. */
 const willTopics = ['2_news', '1_news', 'x', '$SYS/x', '$SYS', '$token', '$share/g/c', 'c/', '/c'];
