@@ -110,6 +110,12 @@ export function publishAfter(
   wait(state, connection, receipt);
 }
 
+/** Whether `delivery`, in flight, has not been sent, because its Packet Identifier is not on disk yet. */
+export function isHeldBack(connection: Connection, delivery: Delivery<Connection>): boolean {
+  const receipts = connection.receipts ?? [];
+  return receipts.some((each) => each.kind === 'publish' && each.delivery === delivery);
+}
+
 /** Sends an encoded packet once all that is kept so far is on disk. */
 export function sendAfterAll(state: State, connection: Connection, bytes: Uint8Array): void {
   const { kept: position, stored } = state.ledger;

@@ -12,6 +12,7 @@ import { deliver } from './deliver.ts';
 import { drop, finish } from './delivery.ts';
 import type { Millis, Party } from './outbox.ts';
 import type { Publication } from './publication.ts';
+import { isHeldBack } from './receipts.ts';
 import {
   type ClientSession,
   type ClientSubscription,
@@ -278,17 +279,20 @@ export function reauthorize(
     denied('stored-message', delivery.message.topic);
   }
   for (const entry of session.outbound.entries()) {
+    const { delivery } = entry;
+    if (entry.released || !mayNot(delivery)) continue;
     // What was sent over this connection, or is past PUBREC, is with the client already: only the
     // handshake is left, and its Packet Identifier stays taken until then.
-    if (entry.released || !session.outbound.waits(entry) || !mayNot(entry.delivery)) continue;
+    const isUnsent = session.link !== undefined && isHeldBack(session.link, delivery);
+    if (!isUnsent && !session.outbound.waits(entry)) continue;
     session.outbound.end(entry.packetIdentifier);
     state.counters.inflightMessages--;
-    const { delivery } = entry;
-    const taken = delivery.qos === 1 && offer(state, session, delivery, true, now);
+    state.eased.add(session);
+    const taken = (delivery.qos === 1 || isUnsent) && offer(state, session, delivery, true, now);
     finish(state, session, delivery);
     if (taken) continue;
     drop(state, session, 'not-authorized', delivery.message.topic);
-    denied('stored-message', entry.delivery.message.topic);
+    denied('stored-message', delivery.message.topic);
   }
   session.replay = session.replay?.filter((delivery) => !mayNot(delivery));
 }

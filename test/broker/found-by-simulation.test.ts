@@ -77,6 +77,26 @@ test('[MQTT-2.2.1-4] a message that the client has keeps its Packet Identifier w
   expect(harness.broker.counters.inflightMessages).toBe(0);
 });
 
+test('a QoS 2 message that waits for the disk does not go to a client whose new token does not cover it, and the next one does', () => {
+  const harness = new Harness({ durable: true });
+  const kept = { cleanStart: false, sessionExpiryInterval: NEVER, receiveMaximum: 1 };
+  const both: Grants = { ...room, subscribe: ['room', 'other'] };
+  const client = harness.connected('c', kept, { identity: { ...member, grants: both } });
+  client.subscribe(['room', 'other']);
+  const publisher = harness.connected('p');
+  harness.holdStorage = true;
+  publisher.send(publishPacket('room', 'secret', { qos: 2, packetIdentifier: 1 }));
+  publisher.send(publishPacket('other', 'for all', { qos: 1, packetIdentifier: 2 }));
+  const narrow: Grants = { ...room, subscribe: ['other'] };
+  const token = harness.accept({ ...member, grants: narrow });
+  client.send(publishPacket('$token', token, { qos: 1, packetIdentifier: 1 }));
+  harness.store();
+  const sent = client.packets().filter((packet) => packet.type === 'publish');
+  expect(sent.map(textOf)).toEqual(['for all']);
+  expect(harness.broker.counters.dropped['not-authorized']).toBe(1);
+  expect(harness.broker.counters.queuedMessages).toBe(0);
+});
+
 test('a client whose Keep Alive runs out while its new token is checked does not stop the broker', () => {
   const harness = new Harness();
   const client = harness.connected('c', { keepAliveSeconds: 10 });
