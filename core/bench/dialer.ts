@@ -58,6 +58,8 @@ export class Dialer {
   readonly #lines = new Map<Client, Line>();
   readonly #dirty: Line[] = [];
   #isFlushDue = false;
+  /** Ends the wait for connections that are being made. */
+  #giveUp: (why: Error) => void = () => {};
   #begun = 0;
 
   constructor(options: DialOptions) {
@@ -85,6 +87,7 @@ export class Dialer {
     let ready = 0;
     let pending = 0;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#giveUp = reject;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = setTimeout(
       () =>
@@ -176,6 +179,7 @@ export class Dialer {
 
   /** Ends every connection in good order, and without it where the broker does not join in. */
   close(): void {
+    this.#giveUp(new Error('ended while connecting'));
     const lines = [...this.#lines.values()];
     for (const line of lines) this.#end(line, 'ends');
     const timer = setTimeout(() => {
@@ -207,7 +211,8 @@ export class Dialer {
       socket: this.#handlers,
       ...(target.tls === undefined ? {} : { tls: target.tls }),
     }).catch((error: Error) => {
-      this.#lost(line, `${target.hostname} port ${target.port}: ${error.message}`);
+      const where = `${target.hostname} port ${target.port}`;
+      this.#lost(line, `${where}: ${error.message}; does a broker listen there?`);
     });
   }
 
@@ -239,7 +244,10 @@ export class Dialer {
         this.#write(socket.data);
         this.flushSoon();
       },
-      close: (socket) => this.#lost(socket.data, 'the broker closed the connection'),
+      close: (socket) => {
+        const detail = `the broker closed the connection${this.#guess(socket.data)}`;
+        this.#lost(socket.data, detail);
+      },
       error: (socket, error) => {
         this.#lost(socket.data, error.message);
         socket.terminate();
@@ -255,7 +263,7 @@ export class Dialer {
     try {
       client.received(bytes, now);
     } catch (error) {
-      client.failure ??= (error as Error).message;
+      client.failure ??= `${(error as Error).message}${this.#guess(line)}`;
     }
     if (client.failure !== undefined) {
       this.#lost(line, client.failure);
@@ -269,6 +277,15 @@ export class Dialer {
     }
     if (client.outgoing.length > 0) this.#mark(line);
     this.flushSoon();
+  }
+
+  /** What may be wrong where a connection fails before the broker has said a word of MQTT. */
+  #guess({ client }: Line): string {
+    if (client.state !== 'new' && client.state !== 'connecting') return '';
+    const isSecure = this.#options.targets.some((target) => target.tls !== undefined);
+    const port = isSecure ? 'without TLS (mqtt://)' : 'for TLS (mqtts://)';
+    const version = client.identity.version === 5 ? ', or has it no MQTT 5 (--mqtt-version)' : '';
+    return ` in answer to CONNECT; is its port one ${port}${version}?`;
   }
 
   #lost(line: Line, detail: string): void {

@@ -9,12 +9,15 @@ const DRAIN_QUIET_MS = 2_000;
 const DRAIN_POLL_MS = 20;
 /** Longest wait for the answers to a ping on every connection. */
 const ANSWER_MS = 10_000;
+export const NOTHING_MEASURED = 'stopped before anything was measured';
 
 export interface Watch {
   /** Processes of the broker, where they run on this machine. */
   readonly brokerPids: readonly number[];
   /** Time for the broker to come to rest after connections were made. */
   readonly settleSeconds: number;
+  /** Ends the run early: what was measured until then is told, and an error says where nothing was. */
+  readonly stopped: AbortSignal;
   /** Hears of the phase once a second at least. */
   progress(phase: string, counts: Counts): void;
 }
@@ -27,7 +30,7 @@ export interface BrokerSamples {
   readonly end: ProcessSample;
 }
 
-/** Rejects where connections cannot be had. */
+/** Rejects where connections cannot be had, and where it is stopped before anything is measured. */
 export async function lead(
   members: readonly Member[],
   options: BenchOptions,
@@ -42,6 +45,16 @@ export async function lead(
     await all((member) => member.ping());
     await answers(counts);
   };
+  const { stopped } = watch;
+  const aborted = new Promise<void>((resolve) => {
+    if (stopped.aborted) resolve();
+    stopped.addEventListener('abort', () => resolve(), { once: true });
+  });
+  /** A step before anything is measured. */
+  const soon = async (step: Promise<unknown>): Promise<void> => {
+    await Promise.race([step, aborted]);
+    if (stopped.aborted) throw new Error(NOTHING_MEASURED);
+  };
   let phase = 'connecting';
   const timer = setInterval(() => {
     counts().then(
@@ -54,12 +67,12 @@ export async function lead(
     const start = sample();
     if (isStorm) await all((member) => member.measure());
     const begunAt = performance.now();
-    await all((member) => member.connect('receivers'));
-    await all((member) => member.connect('publishers'));
+    await soon(all((member) => member.connect('receivers')));
+    await soon(all((member) => member.connect('publishers')));
     const connectSeconds = (performance.now() - begunAt) / 1_000;
     const connected = sample();
     if (isStorm) await all((member) => member.stop());
-    await pause(watch.settleSeconds);
+    await soon(pause(watch.settleSeconds, stopped));
     let from = start;
     let to = connected;
     if (!isStorm) {
@@ -67,13 +80,13 @@ export async function lead(
       phase = isIdle ? 'a message to each' : 'warming up';
       await all((member) => member.begin());
       if (isIdle) {
-        await drain(counts, options.drainSeconds);
-        await ask();
-      } else await pause(options.warmUpSeconds);
+        await soon(drain(counts, options.drainSeconds));
+        await soon(ask());
+      } else await soon(pause(options.warmUpSeconds, stopped));
       phase = isIdle ? 'idle' : 'measuring';
       await all((member) => member.measure());
       from = sample();
-      await pause(options.durationSeconds);
+      await pause(options.durationSeconds, stopped);
       await all((member) => member.stop());
       to = sample();
       phase = 'waiting for the rest';
@@ -131,6 +144,16 @@ async function answers(counts: () => Promise<Counts>): Promise<void> {
   }
 }
 
-async function pause(seconds: number): Promise<void> {
-  if (seconds > 0) await Bun.sleep(seconds * 1_000);
+/** Resolves after so long, or when `stopped` says so; then no timer is left, which would keep the process. */
+async function pause(seconds: number, stopped: AbortSignal): Promise<void> {
+  if (seconds <= 0 || stopped.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, seconds * 1_000);
+  const wake = (): void => {
+    clearTimeout(timer);
+    resolve();
+  };
+  stopped.addEventListener('abort', wake, { once: true });
+  await promise;
+  stopped.removeEventListener('abort', wake);
 }

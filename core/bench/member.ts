@@ -102,6 +102,8 @@ export class LocalMember implements Member {
   #from: Mark | undefined;
   #to: Mark | undefined;
   #timers: ReturnType<typeof setInterval>[] = [];
+  /** Whether all connections stand and messages are sent, or were. */
+  hasBegun = false;
 
   constructor(options: BenchOptions, share: Share, surroundings: Surroundings) {
     this.#options = options;
@@ -128,6 +130,7 @@ export class LocalMember implements Member {
   }
 
   async begin(): Promise<void> {
+    this.hasBegun = true;
     this.#load.begin();
     this.#every(1_000, () => this.#load.unstall());
   }

@@ -83,6 +83,9 @@ function warnings(report: BenchReport): string[] {
   ) {
     found.push(`only ${number(sentPerSecond)} of ${number(rate)} messages a second could be sent`);
   }
+  if (report.expected > 0 && report.received === 0) {
+    found.push('none of what was sent arrived: does somebody handle it, and may it be sent there?');
+  }
   if (stalls > 0) found.push(`nothing came for a second, ${stalls} times`);
   if (foreign > 0) found.push(`${number(foreign)} messages came that were not of this run`);
   if (report.disconnects > 0 && report.firstFailure !== undefined) {

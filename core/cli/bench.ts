@@ -1,19 +1,32 @@
 /** `bellhop bench`: puts load on an MQTT broker, and tells what it took. */
 
-import { lead, type Watch } from '../bench/leader.ts';
+import { lead, NOTHING_MEASURED, type Watch } from '../bench/leader.ts';
 import { LocalMember, type Member } from '../bench/member.ts';
-import { type BenchOptions, defaults, fanOutWindow, scenarios } from '../bench/options.ts';
+import {
+  type BenchOptions,
+  defaults,
+  fanOutWindow,
+  type Scenario,
+  scenarios,
+} from '../bench/options.ts';
+import { sampleProcesses } from '../bench/proc.ts';
 import { RemoteMember, serveMember } from '../bench/remote-member.ts';
 import { isSound } from '../bench/report.ts';
 import { reportText } from '../bench/report-text.ts';
 import { STAMP_BYTES } from '../bench/stamp.ts';
 import { StartError } from '../ops/lifecycle.ts';
 import type { Config } from '../ops/settings.ts';
+import { descriptorLimit } from '../store/descriptors.ts';
 import { type Arguments, type Command, UsageError } from './arguments.ts';
 import { linesOf, progressLine, readShare, spawnMembers } from './bench-processes.ts';
 import { readSurroundings, targetOptions } from './bench-target.ts';
 import { readQos } from './client.ts';
 import { readConfiguration } from './configured.ts';
+
+/** The exit code after Ctrl-C. */
+const INTERRUPTED = 130;
+/** File descriptors that a process takes beside its connections, with room to spare. */
+const OWN_DESCRIPTORS = 32;
 
 export const bench: Command = {
   usage: `${scenarios.join('|')} [options]`,
@@ -33,7 +46,7 @@ Each connection shows a token of its own, minted with the secret of this machine
 --anonymous or --username says otherwise. Without --rate, publishers send as fast as their messages
 arrive; then the latency is mostly that of what is under way. With --rate it counts from the time at
 which a message was due. It ends with 1 where connections broke, or messages of QoS 1 or 2 were
-lost, or came twice or in another order.
+lost, or came twice or in another order. Ctrl-C ends it early, and tells what was measured until then.
 
 A broker on another machine is under attack by this: name one that is yours, and say --yes.`,
   options: {
@@ -92,6 +105,10 @@ A broker on another machine is under attack by this: name one that is yours, and
     const surroundings = await readSurroundings(given, config, share?.run, connectRate);
     if (share !== undefined) {
       const member = new LocalMember(options, share, surroundings);
+      // Ctrl-C reaches the process that leads as well: it asks for the figures, and ends this one then.
+      process.once('SIGINT', () => {
+        if (!member.hasBegun) process.exit(INTERRUPTED);
+      });
       await serveMember(member, linesOf(Bun.stdin.stream()), (line) => process.stdout.write(line));
       return 0;
     }
@@ -110,19 +127,26 @@ async function runAll(
 ): Promise<number> {
   const processes = given.count('processes') ?? 1;
   const line = progressLine();
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort()); // a second one ends the process
   const watch: Watch = {
     brokerPids: given.all('broker-pid').map(readPid),
     settleSeconds: readSeconds(given, 'settle', 0),
+    stopped: stop.signal,
     progress: line.show,
   };
   try {
     const report = await lead(membersOf(processes), options, watch);
     line.clear();
     process.stdout.write(given.has('json') ? `${JSON.stringify(report)}\n` : reportText(report));
+    if (stop.signal.aborted) return INTERRUPTED;
     return isSound(report) ? 0 : 1;
   } catch (error) {
     line.clear();
-    throw new StartError((error as Error).message);
+    if (!stop.signal.aborted) throw new StartError((error as Error).message);
+    // Whatever else it says comes of that, such as that another process has ended.
+    process.stderr.write(`bellhop: ${NOTHING_MEASURED}\n`);
+    return INTERRUPTED;
   }
 }
 
@@ -134,6 +158,7 @@ function readOptions(given: Arguments, config: Config): BenchOptions {
       `there is no scenario ${JSON.stringify(written)}: ${scenarios.join(', ')}`,
     );
   }
+  checkWho(given, scenario);
   const processes = given.count('processes') ?? 1;
   const usual = defaults[scenario];
   const pairs = given.count('pairs');
@@ -168,7 +193,28 @@ function readOptions(given: Arguments, config: Config): BenchOptions {
   };
   checkOptions(options);
   checkProcesses(options, processes);
+  checkDescriptors(options, processes);
   return options;
+}
+
+/** Who a scenario has, so that a number of others is no wish that goes unheard. */
+const whoTakesPart: Readonly<Record<Scenario, readonly string[]>> = {
+  'fan-out': ['publishers', 'subscribers'],
+  'fan-in': ['publishers', 'subscribers'],
+  pairs: ['publishers', 'subscribers', 'pairs'],
+  command: ['publishers'],
+  headline: ['publishers', 'connections', 'subscriptions'],
+  storm: ['connections', 'subscriptions'],
+  idle: ['connections', 'subscriptions'],
+};
+
+function checkWho(given: Arguments, scenario: Scenario): void {
+  for (const option of ['publishers', 'subscribers', 'pairs']) {
+    if (given.has(option) && !whoTakesPart[scenario].includes(option)) {
+      const known = whoTakesPart[scenario].map((each) => `--${each}`).join(' and ');
+      throw new UsageError(`${scenario} takes no --${option}: it has ${known}`);
+    }
+  }
 }
 
 /** Whether the load can be shared by so many processes. */
@@ -185,9 +231,21 @@ function checkProcesses(options: BenchOptions, processes: number): void {
   }
 }
 
+/** Each connection takes a descriptor, and where there is none left the error says nothing of that. */
+function checkDescriptors(options: BenchOptions, processes: number): void {
+  const { publishers, subscribers, connections } = options;
+  const each = Math.ceil((publishers + subscribers + connections) / processes);
+  const limit = descriptorLimit();
+  if (limit === undefined || each + OWN_DESCRIPTORS <= limit) return;
+  throw new StartError(
+    `${each} connections are more than the ${limit} file descriptors of a process allow: raise \`ulimit -n\`, or share them with --processes`,
+  );
+}
+
 function checkOptions(options: BenchOptions): void {
   const { payloadBytes, userTemplate, scenario, publishers, subscribers } = options;
   const { connections, subscriptions, absent, stored, qos } = options;
+  if (options.durationSeconds === 0) throw new UsageError('--duration is 0, but must be longer');
   if (payloadBytes < STAMP_BYTES) {
     throw new UsageError(`--payload is ${payloadBytes}, but must be ${STAMP_BYTES} or more`);
   }
@@ -218,8 +276,12 @@ function readRate(given: Arguments, usual: number | undefined): number | undefin
 }
 
 function readPid(written: string): number {
-  if (/^[1-9]\d{0,9}$/.test(written)) return Number(written);
-  throw new UsageError(`--broker-pid is ${JSON.stringify(written)}, but must be a process id`);
+  if (/^[1-9]\d{0,9}$/.test(written) && sampleProcesses([Number(written)]) !== undefined) {
+    return Number(written);
+  }
+  throw new UsageError(
+    `--broker-pid is ${JSON.stringify(written)}, but must be a process that /proc shows`,
+  );
 }
 
 const unitSeconds = { ms: 0.001, s: 1, m: 60, h: 3_600 } as const;

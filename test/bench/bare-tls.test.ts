@@ -38,7 +38,9 @@ test('bare TLS takes part in the storm over TLS alone, and connects everybody th
           run: 42,
           credentials: async () => ({ userName: undefined, password: undefined }),
         });
-        return lead([member], storm, { brokerPids: [pid], settleSeconds: 0, progress: () => {} });
+        const stopped = new AbortController().signal;
+        const watch = { brokerPids: [pid], settleSeconds: 0, stopped, progress: () => {} };
+        return lead([member], storm, watch);
       },
     );
     expect(report).toMatchObject({ connections: 5, disconnects: 0, connectTime: { count: 5 } });

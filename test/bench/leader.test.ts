@@ -14,6 +14,7 @@ const MESSAGES = 20;
 async function runAgainst(
   mischief: Mischief,
   more: Partial<BenchOptions> = {},
+  stopped: AbortSignal = new AbortController().signal,
 ): Promise<BenchReport> {
   using broker = new MischievousBroker(mischief);
   const options: BenchOptions = {
@@ -38,6 +39,7 @@ async function runAgainst(
   return await lead([member], options, {
     brokerPids: [],
     settleSeconds: 0,
+    stopped,
     progress: () => {},
   });
 }
@@ -109,6 +111,43 @@ test('a connection that is cut is told with its reason, and is a failure at any 
   expect(report).toMatchObject({ disconnects: 1, received: 0 });
   expect(isSound(report)).toBe(false);
   expect(reportText(report)).toContain('! first failure: the broker closed the connection\n');
+});
+
+test('a run that is stopped tells what was measured until then', async () => {
+  const stop = new AbortController();
+  const report = await runAgainst(
+    (count) => {
+      if (count === 10) stop.abort();
+      return 'pass';
+    },
+    { rate: undefined, durationSeconds: 3_600 },
+    stop.signal,
+  );
+  expect(report.seconds).toBeLessThan(3_600);
+  expect(report.sent).toBeGreaterThanOrEqual(10);
+  expect([report.lost, isSound(report)]).toEqual([0, true]);
+});
+
+test('a run that is stopped before anything was measured says so', async () => {
+  const stop = new AbortController();
+  const running = runAgainst(
+    () => {
+      stop.abort();
+      return 'pass';
+    },
+    { warmUpSeconds: 3_600 },
+    stop.signal,
+  );
+  expect(running).rejects.toThrow('stopped before anything was measured');
+  await running.catch(() => {});
+  const atOnce = runAgainst(() => 'pass', {}, AbortSignal.abort());
+  expect(atOnce).rejects.toThrow('stopped before anything was measured');
+  await atOnce.catch(() => {});
+});
+
+test('where nothing arrives at all, the report asks why', async () => {
+  const report = await runAgainst(() => 'lose', { qos: 0 });
+  expect(reportText(report)).toContain('! none of what was sent arrived');
 });
 
 test('every form of a report can be told', async () => {
