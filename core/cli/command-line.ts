@@ -73,7 +73,7 @@ export async function runCommandLine(written: readonly string[]): Promise<number
     return await run(written);
   } catch (error) {
     if (error instanceof UsageError) {
-      process.stderr.write(`bellhop: ${error.message} (see bellhop --help)\n`);
+      process.stderr.write(`bellhop: ${error.message} (see ${whereToRead(written)})\n`);
       return 2;
     }
     if (error instanceof StartError) {
@@ -82,6 +82,10 @@ export async function runCommandLine(written: readonly string[]): Promise<number
     }
     throw error;
   }
+}
+
+function whereToRead([name = '']: readonly string[]): string {
+  return Object.hasOwn(commands, name) ? `bellhop help ${name}` : 'bellhop --help';
 }
 
 async function run(written: readonly string[]): Promise<number> {
