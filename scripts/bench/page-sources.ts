@@ -33,7 +33,7 @@ export function idleText(results: Results): string {
   const found = sourcesOf(results, ['idle-tcp', 'idle-tls']).map(({ idle }) => idle);
   return found.length === 0
     ? ''
-    : `Before their memory is read\nthere is ${[...new Set(found)].join(', or ')}. `;
+    : `Before their memory is\nread there is ${[...new Set(found)].join(', or ')}. `;
 }
 
 /** The letters of the sources of these scenarios, to be put behind figures; '' where there is but one source. */

@@ -40,13 +40,14 @@ ${shown('table-throughput', 'Throughput as a ratio to Mosquitto', charts)}
 ${singlesTable(results)}
 *Bare TLS* is no broker: it accepts with the same certificate and settings, and answers whatever comes with a
 fixed CONNACK. A handshake costs its client about as much as its server: where the generator is at its limit,
-connects a second say little, and the processor time of a connection is what counts. Idle connections have a session and one subscription each. ${idleText(results)}What the
+connects a second say little, and the processor time of a connection is what counts. Idle connections
+have a session and one subscription each. ${idleText(results)}What the
 process takes then (resident), less what it took before the first of them, is divided by their number.
 
 What else is asked of ${OURS}:
 
 ${goalsTable(results)}
-[Where the time goes](performance/profiles.md) in what is out of reach: \`bun scripts/profile.ts --write\`.
+For the goals that are not reached, [profiles](performance/profiles.md) show where the time goes.
 
 ## How the cost grows
 
@@ -95,7 +96,7 @@ function throughputTable(results: Results, charts: Map<string, string>): string 
         ? count(found)
         : `${count(found)} (${times(found / reference)})`;
     });
-    const cells = [count(ours), ratio === undefined ? '' : times(ratio), times(row.target)];
+    const cells = [count(ours), ratio === undefined ? '' : times(ratio), `${row.target}×`];
     const from = fromText(results, [row.id, ...(row.against === undefined ? [] : [row.against])]);
     const who = joined(bottleneckOf(results, row.id, OURS), lossText(results, row.id, OURS), from);
     lines.push(`| ${[row.title, ...cells, ...theirs, who].join(' | ')} |`);

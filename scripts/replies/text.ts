@@ -36,7 +36,7 @@ export function resultsText(results: Results): string {
     : 'Nothing is pinned to a core: the devices compete with broker and handler.';
   const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return `${results.cases.map((asked) => caseText(results, asked)).join('\n')}
-Medians of ${rounds} rounds of ${seconds} s each, the set-ups taking turns, on ${date}: ${named.join(', ')}; ${machine.cores} cores
+Medians of ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s each, the set-ups taking turns, on ${date}: ${named.join(', ')}; ${machine.cores} cores
 of ${machine.processor}, ${count(machine.syncsPerSecond)} small appends synced in a second. ${cores}
 ${devices} devices send a command each and the next when its reply has come. Bellhop checks a token of each, and at QoS 1
 syncs commands to disk before it acknowledges them; Mosquitto lets everybody in and keeps nothing on disk. The MQTT.js client

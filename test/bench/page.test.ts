@@ -1,5 +1,6 @@
 /** The pages of `bun run bench`, rendered from figures that are made up here and measured nowhere. */
 import { expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
 import {
   type Costs,
   capacityPage,
@@ -88,6 +89,23 @@ test('a median is the middle one, or between the two in the middle', () => {
   const run = (perSecond: number): Run => runOf('s', 'b', { perSecond });
   const of = (...values: number[]) => medianOf(resultsOf(values.map(run)), 's', 'b', 'perSecond');
   expect([of(9, 1, 5), of(4, 1, 9, 2), of(7), of()]).toEqual([5, 3, 7, undefined]);
+});
+
+test('the pages in the repository say what results.json does, and nobody has typed in a figure', () => {
+  const read = (name: string): string =>
+    readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+  const results = JSON.parse(read('performance/results.json')) as Results;
+  const notes = readNotes(read('performance/notes.md'), curvesOf(fullSizes));
+  const { text, charts } = performancePage(results, notes);
+  expect(read('performance.md')).toBe(text);
+  for (const [name, svg] of charts) expect(read(`performance/${name}.svg`)).toBe(svg);
+  expect(read('capacity.md')).toBe(capacityPage(results));
+});
+
+test('a goal is written as it was set', () => {
+  const { text } = performancePage(everything(), noNotes);
+  expect(text).toContain('| 13.5× |');
+  expect(text).toContain('| 3× |');
 });
 
 test('the page has every row with its ratio, and says where and with what it was measured', () => {
