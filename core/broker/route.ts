@@ -118,14 +118,21 @@ export function route(
   return receivers;
 }
 
-/** One member of each matching group gets the message: one that can take it now, else one that is away. */
+/**
+ * One member of each matching group gets the message: one that can take it now, else one that has room
+ * for it, else, at the price of what its queue drops, any; those that are there come first.
+ */
 function routeToGroups(state: State, publication: Publication, now: Millis): number {
   let receivers = 0;
   state.groups.match(publication.topic, groups);
   for (let i = 0; i < groups.length; i++) {
     const group = groups[i] as ClientGroup;
     reachNow = publication.reach;
-    const member = group.pick(canTake) ?? group.pick(isThere) ?? group.pick(isAway);
+    let member = group.pick(canTake);
+    if (member === undefined && publication.qos > 0) {
+      member = pickWithRoom(state, group, publication);
+    }
+    member ??= group.pick(isThere) ?? group.pick(isAway);
     if (member === undefined) continue;
     receivers++;
     const qos = Math.min(publication.qos, member.maximumQoS) as QoS;
@@ -135,6 +142,19 @@ function routeToGroups(state: State, publication: Publication, now: Millis): num
   }
   groups.length = 0;
   return receivers;
+}
+
+function pickWithRoom(
+  state: State,
+  group: ClientGroup,
+  publication: Publication,
+): ClientSubscription | undefined {
+  const hasRoom = (member: ClientSubscription): boolean =>
+    member.maximumQoS > 0 && !refuses(state, member.session, publication);
+  return (
+    group.pick((member) => isThere(member) && hasRoom(member)) ??
+    group.pick((member) => isAway(member) && hasRoom(member))
+  );
 }
 
 let reachNow = 0;
@@ -170,7 +190,10 @@ function mustLast(
   return isForSome(state, publication, from, (session) => session.number !== 0);
 }
 
-/** Whether `publication` is for some session, above QoS 0, that is as `test` says; groups count as a whole. */
+/**
+ * Whether `publication` is for some session, above QoS 0, that is as `test` says; or for a group all of
+ * whose members that could get it are so.
+ */
 function isForSome(
   state: State,
   publication: Publication,
@@ -190,5 +213,9 @@ function isForSome(
   if (single || state.groups.size === 0) return single;
   const shared: ClientGroup[] = [];
   state.groups.match(topic, shared);
-  return shared.some((group) => group.members.every((member) => test(member.session)));
+  return shared.some((group) => {
+    reachNow = reach;
+    const members = group.members.filter((member) => isThere(member) || isAway(member));
+    return members.length > 0 && members.every((each) => each.maximumQoS > 0 && test(each.session));
+  });
 }
