@@ -1,3 +1,5 @@
+/** Sessions by user and Client Identifier, bare or in a map. */
+import { heapStats } from 'bun:jsc';
 import { expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { SessionIndex } from '../../core/session/session-index.ts';
@@ -43,4 +45,21 @@ test('a session that another has taken the place of is not taken out with it', (
   index.add(second);
   expect(index.delete(first)).toBe(false);
   expect(index.get('u', 'c')).toBe(second);
+});
+
+test('of users who had several sessions, and have none any more, nothing stays', () => {
+  const index = new SessionIndex();
+  const maps = () => {
+    Bun.gc(true);
+    return heapStats().objectTypeCounts.Map ?? 0;
+  };
+  const before = maps();
+  for (let number = 0; number < 2_000; number++) {
+    const user = String(number);
+    const sessions = ['phone', 'tablet'].map((clientIdentifier) => ({ user, clientIdentifier }));
+    for (const session of sessions) index.add(session);
+    for (const session of sessions) index.delete(session);
+  }
+  expect(maps() - before).toBeLessThan(200);
+  expect(index.size).toBe(0);
 });
