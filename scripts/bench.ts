@@ -35,21 +35,37 @@ import {
 } from './bench/scenarios.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    render: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    only: { type: 'string', default: '*' },
-    brokers: { type: 'string' },
-    binary: { type: 'string', default: join(root, 'dist', 'bellhop') },
-    mqload: { type: 'string' },
-    aedes: { type: 'string' },
-    output: { type: 'string', default: join(root, 'docs') },
-  },
-});
+const { values } = readOptions();
 const output = resolve(values.output);
 const resultsPath = join(output, 'performance', 'results.json');
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        render: { type: 'boolean', default: false },
+        rounds: { type: 'string' },
+        only: { type: 'string', default: '*' },
+        brokers: { type: 'string' },
+        binary: { type: 'string', default: join(root, 'dist', 'bellhop') },
+        mqload: { type: 'string' },
+        aedes: { type: 'string' },
+        output: { type: 'string', default: join(root, 'docs') },
+      },
+    });
+  } catch (error) {
+    return giveUp(
+      `${(error as Error).message}; scripts/bench.ts begins with the options there are`,
+      2,
+    );
+  }
+}
+
+function giveUp(why: string, code: 1 | 2): never {
+  console.error(why);
+  process.exit(code);
+}
 
 function readResults(): Results | undefined {
   return existsSync(resultsPath) ? JSON.parse(readFileSync(resultsPath, 'utf8')) : undefined;
@@ -77,8 +93,12 @@ function planOf(brokers: readonly Broker[]): [Scenario, readonly Broker[]][] {
       scenarios.map((each): [Scenario, readonly Broker[]] => [each, withPeers ? brokers : ours]),
     ),
   ];
-  return planned
-    .filter(([{ id }]) => matching.match(id))
+  const wanted = planned.filter(([{ id }]) => matching.match(id));
+  if (wanted.length === 0) {
+    const ids = planned.map(([{ id }]) => id).join(', ');
+    giveUp(`--only ${values.only} matches nothing; there are ${ids}`, 2);
+  }
+  return wanted
     .map(([scenario, takers]): [Scenario, readonly Broker[]] => [
       scenario,
       takers.filter((each) => takesPart(each, scenario)),
@@ -98,6 +118,7 @@ async function measure(
   brokers: readonly Broker[],
   generators: readonly Generator[],
 ): Promise<void> {
+  const plan = planOf(brokers);
   const before = readResults();
   const kept = before !== undefined && before.isQuick === values.quick ? before : undefined;
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
@@ -123,7 +144,7 @@ async function measure(
     }));
     return merge(kept, { isQuick: values.quick, sources, runs, skipped }, done);
   };
-  for (const [scenario, takers] of planOf(brokers)) {
+  for (const [scenario, takers] of plan) {
     const generator = generators.find((each) => each.can(scenario)) as Generator;
     const source = generators.indexOf(generator);
     for (let round = 1; round <= rounds; round++) {
@@ -161,8 +182,7 @@ function asTyped(argument: string): string {
 mkdirSync(join(output, 'performance'), { recursive: true });
 if (!values.render) {
   if (!existsSync(values.binary)) {
-    console.error(`${values.binary} is missing: bun run build host`);
-    process.exit(1);
+    giveUp(`${values.binary} is missing: bun run build host`, 1);
   }
   const wanted = values.brokers?.split(',');
   const brokers = [
@@ -175,10 +195,10 @@ if (!values.render) {
     (each) => each !== undefined && (wanted === undefined || wanted.includes(each.name)),
   ) as Broker[];
   if (brokers.length === 0 || (wanted !== undefined && brokers.length < wanted.length)) {
-    console.error(
+    giveUp(
       '--brokers takes names of those that are installed: Bellhop,Mosquitto,NATS,Aedes,bare TLS',
+      2,
     );
-    process.exit(2);
   }
   // What a native one cannot do is left to our own.
   const generators = [
@@ -189,8 +209,5 @@ if (!values.render) {
   await measure(brokers, generators);
 }
 const results = readResults();
-if (results === undefined) {
-  console.error(`${resultsPath} is missing: measure first`);
-  process.exit(1);
-}
+if (results === undefined) giveUp(`${resultsPath} is missing: measure first`, 1);
 render(results);
