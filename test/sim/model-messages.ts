@@ -61,7 +61,7 @@ function isRepeated(
   { packetIdentifier, payload, dup }: Publish,
   topic: TopicName,
 ): boolean {
-  if (!model.durable || session.expirySeconds === 0) return false;
+  if (!session.isStored) return false;
   const { recentCommands } = session;
   const content = `${topic} ${new TextDecoder().decode(payload)}`;
   const known = recentCommands.get(packetIdentifier);

@@ -22,6 +22,7 @@ import { checkTurn } from './model-time.ts';
 import { mayReceive, mayRetain, publishReach, subscribeStanding } from './rights.ts';
 import { Routing } from './routing.ts';
 import { type Incoming, ModelConnection, ModelSession } from './state.ts';
+import { SystemClock } from './system.ts';
 
 /** Where a token is published to renew it. */
 export const TOKEN_TOPIC = '$token';
@@ -38,6 +39,7 @@ export class Model {
   #now: Millis = 0;
   /** The latest time that there was: clocks are set back at times. */
   latest: Millis = 0;
+  readonly system: SystemClock;
 
   /** Whether there is storage: QoS 2 to stored sessions then waits for its Packet Identifier to be on disk. */
   readonly durable: boolean;
@@ -47,6 +49,7 @@ export class Model {
     this.durable = durable;
     this.policy = policy;
     this.lastAssigned = lastAssigned;
+    this.system = new SystemClock(this);
     this.routing = new Routing(this);
   }
 
@@ -117,6 +120,7 @@ export class Model {
         this.#end(connection, undefined, 'no CONNECT in time');
       }
     }
+    this.system.passed(now);
   }
 
   /** The broker has ended a session whose client is away. */
@@ -273,10 +277,13 @@ export class Model {
     const before = this.sessions.get(key);
     if (before !== undefined && packet.cleanStart) this.#endSession(before); // [MQTT-3.1.2-4]
     const resumed = this.sessions.get(key);
-    const session = resumed ?? new ModelSession(identity.user, clientIdentifier);
+    const expirySeconds = this.#granted(packet.sessionExpiryInterval);
+    const session =
+      resumed ??
+      new ModelSession(identity.user, clientIdentifier, this.durable && expirySeconds > 0);
     this.sessions.set(key, session);
     session.link = connection;
-    session.expirySeconds = this.#granted(packet.sessionExpiryInterval);
+    session.expirySeconds = expirySeconds;
     session.expiresAtMs = Number.POSITIVE_INFINITY;
     session.delayedWill = undefined; // [MQTT-3.1.3-9]
     connection.phase = 'open';

@@ -16,7 +16,8 @@ import { Outbound } from '../../core/session/outbound.ts';
 import { Queue } from '../../core/session/queue.ts';
 import { Failure } from './failure.ts';
 import type { Note, Tamper } from './notes.ts';
-import type { Random } from './random.ts';
+import { Random } from './random.ts';
+import { makeScenario, people, type Scenario } from './scenario.ts';
 import { type Sabotage, simulate } from './simulation.ts';
 
 /** Seeds that may pass before a mutation must have been found. */
@@ -62,6 +63,15 @@ const with_ = (note: PublishNote, change: Partial<Publish>): readonly Note[] => 
   { ...note, packet: { ...note.packet, ...change } },
 ];
 
+/** A world of three, two of them admins, in which `$SYS` is published. */
+function withSystem(): Scenario {
+  const { limits, policy } = makeScenario(new Random(1));
+  const clients = [...people.slice(-2), ...people.slice(-1)].map((person, index) => {
+    return { person, clientIdentifier: `c${index}`, version: 5 as const, sharedFilter: undefined };
+  });
+  return { clients, policy, limits: { ...limits, sysIntervalSeconds: 10 } };
+}
+
 describe('what the broker sends', () => {
   test('a message of QoS 1 or 2 that never leaves', () => {
     expect(found(tampering(isReliable, () => []))).toMatch(
@@ -73,6 +83,17 @@ describe('what the broker sends', () => {
     const isUnreliable = (note: Note): note is PublishNote =>
       isPublish(note) && note.packet.qos === 0;
     expect(found(tampering(isUnreliable, () => []))).toMatch(/not sent|Topic Alias/);
+  });
+
+  test('a reading of `$SYS` that never leaves, one that is nonsense, and one that differs from another', () => {
+    const isReading = (note: Note): note is PublishNote =>
+      isPublish(note) && note.packet.topic.startsWith('$SYS/');
+    const say = (payload: string) => (note: PublishNote) =>
+      with_(note, { payload: new TextEncoder().encode(payload) });
+    const scenario = withSystem();
+    expect(found({ ...tampering(isReading, () => []), scenario })).toMatch(/not sent|Topic Alias/);
+    expect(found({ ...tampering(isReading, say('?')), scenario })).toMatch(/PUBLISH \? on/);
+    expect(found({ ...tampering(isReading, say('999999')), scenario })).toMatch(/PUBLISH 999999/);
   });
 
   test('a message that leaves twice', () => {

@@ -5,6 +5,7 @@ import type { Model } from './model.ts';
 import { mayReceive } from './rights.ts';
 import { expired, liveTerms } from './routing.ts';
 import type { Delivery, ModelConnection, ModelSession, Terms } from './state.ts';
+import { isReading } from './system.ts';
 
 export function observePublish(
   model: Model,
@@ -28,6 +29,10 @@ export function observePublish(
   // What a client has had over this connection it keeps, whatever its token says since.
   const may = mayReceive(identity, session.clientIdentifier, model.policy, topic, reach);
   check(may, () => `no right to it now: ${delivery}`);
+  if (delivery.message.isUnknown) {
+    delivery.message.payload = new TextDecoder().decode(packet.payload);
+    delivery.message.isUnknown = false;
+  }
   delivery.publishedOn = connection.id;
   delivery.sentOn = connection.id;
   if (packet.qos === 0) {
@@ -239,7 +244,10 @@ function sees(
   const { message } = delivery;
   if (packet.topic !== message.topic || packet.qos !== terms.qos) return false;
   if (!terms.retain.includes(packet.retain)) return false;
-  if (new TextDecoder().decode(packet.payload) !== message.payload) return false;
+  const payload = new TextDecoder().decode(packet.payload);
+  if (!(message.isUnknown ? isReading(message.topic, payload) : payload === message.payload)) {
+    return false;
+  }
   if (connection.version !== 5) return true;
   const given = [...(packet.subscriptionIdentifiers ?? [])].sort((a, b) => a - b);
   return given.join() === terms.identifiers.join();

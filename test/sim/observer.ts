@@ -88,7 +88,7 @@ export class Observer {
         return undefined;
       }
       case 'publish':
-        return observePublish(this.model, connection, this.#resolve(connection, packet));
+        return this.#publish(connection, this.#resolve(connection, packet));
       case 'pubrel':
         this.#release(connection, packet.packetIdentifier, packet.reasonCode);
         return undefined;
@@ -121,6 +121,11 @@ export class Observer {
       default:
         throw new Failure(`${packet.type} is not for a server to send`);
     }
+  }
+
+  #publish(connection: ModelConnection, packet: Publish): Delivery {
+    if (packet.topic.startsWith('$SYS/')) this.model.system.publish(true);
+    return observePublish(this.model, connection, packet);
   }
 
   /** The PUBLISH with its Topic Alias resolved. [MQTT-3.1.2-26] [MQTT-3.1.2-27] */
@@ -264,6 +269,7 @@ export class Observer {
 
   /** What cannot wait beyond the turn. */
   endTurn(): void {
+    this.model.system.publish(false);
     const { outboundBytes } = this.model.limits;
     for (const connection of this.model.connections.values()) {
       if (connection.phase === 'closed') {

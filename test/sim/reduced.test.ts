@@ -5,6 +5,7 @@
 import { expect, test } from 'bun:test';
 import { defaultLimits, type Limits } from '../../core/broker/limits.ts';
 import type { Connect, Publish, QoS } from '../../core/mqtt/packet.ts';
+import type { TopicFilter } from '../../core/mqtt/topic.ts';
 import type { SimClient } from './client.ts';
 import type { Link } from './network.ts';
 import { type ClientPlan, identityOf, people } from './scenario.ts';
@@ -16,7 +17,7 @@ class Script {
   readonly #bytes = new TextEncoder();
 
   /** `users` are of the cast of the simulation, with one client each. */
-  constructor(users: readonly string[], limits: Partial<Limits> = {}) {
+  constructor(users: readonly string[], limits: Partial<Limits> = {}, durable = false) {
     const clients: ClientPlan[] = users.map((user) => {
       const person = people.find((each) => each.user === user);
       if (person === undefined) throw new Error(`nobody is called ${user}`);
@@ -27,7 +28,7 @@ class Script {
       policy: { commands: [], roles: {}, separator: '_' as const },
       limits: { ...defaultLimits, connectTimeoutMs: 10_000, sysIntervalSeconds: 0, ...limits },
     };
-    this.world = new Simulation(1, { scenario });
+    this.world = new Simulation(1, { scenario, durable });
   }
 
   /** The client of `user` connects, and reads CONNACK. */
@@ -111,6 +112,13 @@ class Script {
     this.arrive(link);
   }
 
+  /** Plugins handle `topic`, and nothing else. */
+  handle(topic: TopicFilter): void {
+    const { broker, model, now } = this.world;
+    broker.handles([topic], [], now);
+    model.handled = [topic];
+  }
+
   /** All that the client wrote reaches the broker. */
   arrive(link: Link): void {
     this.world.deliver(link, link.bytesToBroker);
@@ -187,5 +195,20 @@ test('a message published again goes out though its retained copy was never sent
   const left = world.model.sessions.get('root/c1')?.deliveries ?? [];
   const m3 = left.filter(({ message, stage }) => message.payload === 'm3' && stage === 'waiting');
   expect(m3.map(({ terms, excuse }) => [terms.qos, excuse])).toContainEqual([1, undefined]);
+  world.comeToRest();
+});
+
+test('a command that comes again is known also to a stored session that is to end with its connection', () => {
+  const script = new Script(['1', 'audit'], {}, true);
+  const { world } = script;
+  script.handle('job/run' as TopicFilter);
+  const audit = script.connect('audit');
+  script.subscribe('audit', 'job/run', 1);
+  const link = script.connect('1');
+  script.publish('1', 'job/run', 'm1');
+  world.lose(link);
+  const again = script.connect('1', { sessionExpiryInterval: 0 });
+  script.arrive(again); // DUP: no PUBACK was read
+  expect(script.unread(audit)).toEqual(['m1']);
   world.comeToRest();
 });

@@ -24,6 +24,8 @@ export interface Published {
   readonly properties: MessageProperties | undefined;
   readonly messageExpiryInterval: number | undefined;
   readonly reach: Reach;
+  /** What it says is the broker's affair. */
+  readonly isUnknown?: boolean;
 }
 
 export class Routing {
@@ -56,6 +58,7 @@ export class Routing {
       serial: this.#serial++,
       topic,
       payload: new TextDecoder().decode(published.payload),
+      isUnknown: published.isUnknown === true,
       qos,
       retain: keep ? [true] : published.retain ? [false, true] : [false],
       expiresAtMs: interval === undefined ? Infinity : this.#model.now + interval * 1_000,
@@ -64,7 +67,7 @@ export class Routing {
       reach,
     };
     if (keep) this.#outdate(topic);
-    if (keep && message.payload === '')
+    if (keep && message.payload === '' && !message.isUnknown)
       this.retained.delete(topic); // [MQTT-3.3.1-6]
     else if (keep) this.retained.set(topic, message); // [MQTT-3.3.1-5]
 

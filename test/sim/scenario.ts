@@ -61,10 +61,12 @@ const wildcards = [
 ];
 const sharedFilters = ['room/#', 'room/1', 'request_contact', 'job/+', 'get_list', '1_list', '#'];
 
+const systemFilters = ['$SYS/#', '$SYS/broker/+', '$SYS/broker/clients/+', '+/broker/version'];
+
 export const filters: readonly string[] = [
   ...topics,
   ...wildcards,
-  '$SYS/#',
+  ...systemFilters,
   ...sharedFilters.flatMap((filter) => [`$share/g/${filter}`, `$share/h/${filter}`]),
 ];
 
@@ -89,7 +91,10 @@ export function likely(person: Person, random: Random): { topic: string; filter:
         filter: random.pick([...commands, ...sharedFilters.map((filter) => `$share/g/${filter}`)]),
       };
     case 'admin':
-      return { topic: random.pick(topics), filter: random.pick([...wildcards, ...commands]) };
+      return {
+        topic: random.pick(topics),
+        filter: random.pick(random.chance(0.3) ? systemFilters : [...wildcards, ...commands]),
+      };
     default:
       return person.role satisfies never;
   }
@@ -143,7 +148,7 @@ export function makeScenario(random: Random): Scenario {
       outboundTopicAliases: random.pick([0, 2, 10]),
       maximumSessionExpirySeconds: 24 * 3600,
       legacyRefusal: random.pick(['acknowledge', 'acknowledge', 'close'] as const),
-      sysIntervalSeconds: 0,
+      sysIntervalSeconds: random.chance(0.4) ? random.pick([10, 60]) : 0,
     },
   };
 }

@@ -21,7 +21,9 @@ export interface ModelMessage {
   /** Counts publications. */
   readonly serial: number;
   readonly topic: TopicName;
-  readonly payload: string;
+  payload: string;
+  /** Nobody has been seen to have it, and what it says is not known before. */
+  isUnknown: boolean;
   readonly qos: QoS;
   /** What RETAIN may be where a subscription has it kept: either, where the publisher had no right to set it. */
   readonly retain: readonly boolean[];
@@ -135,6 +137,8 @@ export interface DelayedWill {
 export class ModelSession {
   readonly user: string;
   readonly clientIdentifier: string;
+  /** Whether it is kept on disk: as it began, with whatever Session Expiry Interval it goes on. */
+  readonly isStored: boolean;
   link: ModelConnection | undefined = undefined;
   expirySeconds = 0;
   expiresAtMs: Millis = Number.POSITIVE_INFINITY;
@@ -150,7 +154,8 @@ export class ModelSession {
   delayedWill: DelayedWill | undefined = undefined;
   ended = false;
 
-  constructor(user: string, clientIdentifier: string) {
+  constructor(user: string, clientIdentifier: string, isStored: boolean) {
+    this.isStored = isStored;
     this.user = user;
     this.clientIdentifier = clientIdentifier;
   }
