@@ -1,9 +1,11 @@
 /** `bellhop bench` as a process: each scenario against a broker of its own, in counts and never in times. */
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BenchReport } from '../../core/bench/report.ts';
 import { Broker, Folder, freePorts, run } from './executable.ts';
+
+setDefaultTimeout(60_000);
 
 const echo = `import { defineHandler } from 'bellhop';
 export default defineHandler({ topic: 'echo_command', decode: 'bytes', reply: 'echoed', run: ({ input }) => input });

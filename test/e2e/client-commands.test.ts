@@ -1,9 +1,11 @@
 /** `bellhop pub`, `sub` and `health` against a broker: a first try without installing anything. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { Broker, bellhop, type Finished, Folder, freePorts, run } from './executable.ts';
+
+setDefaultTimeout(60_000);
 
 let folder: Folder;
 let broker: Broker;

@@ -1,10 +1,12 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import manifest from '../../package.json' with { type: 'json' };
 import { Folder, run } from './executable.ts';
+
+setDefaultTimeout(60_000);
 
 test('--version tells version, commit and runtime', async () => {
   using folder = new Folder();

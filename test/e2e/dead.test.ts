@@ -1,11 +1,13 @@
 /** `bellhop dead` beside a broker that runs and without one, on files that are really there. */
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileBench } from '../store/bench.ts';
 import { content, dead } from '../store/changes.ts';
 import { connect } from './connect.ts';
 import { Broker, Folder, run } from './executable.ts';
+
+setDefaultTimeout(60_000);
 
 /** A data folder with letters 2, 4, 6 and so on of `handlers`, before any broker ran. */
 async function fill(folder: Folder, ...handlers: string[]): Promise<void> {

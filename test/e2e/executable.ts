@@ -2,15 +2,11 @@
  * Bellhop as a process, in a folder of its own: the executable that BELLHOP_BIN names, or the sources.
  * Each broker gets free ports.
  */
-
-import { setDefaultTimeout } from 'bun:test';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child, environment } from './child.ts';
-
-setDefaultTimeout(60_000);
 
 const root = new URL('../..', import.meta.url).pathname;
 const binary = process.env.BELLHOP_BIN;

@@ -2,18 +2,20 @@
  * The first hour of docs/handlers.md, as the page has it: what it says is typed and saved in its order, and
  * has to come out as it says. Only the ports are others, since those of the page may be taken.
  */
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Subprocess } from 'bun';
 import { bellhop, Folder, freePorts } from './executable.ts';
 import { areLines, FIRST_TERMINAL, isLine, type Step, stepsOf } from './transcript.ts';
 
+setDefaultTimeout(60_000);
+
 const root = join(import.meta.dir, '..', '..');
 const page = readFileSync(join(root, 'docs', 'handlers.md'), 'utf8');
 const steps = stepsOf(page, '## The first hour');
 
-const STEP_TIMEOUT_MS = 20_000;
+const STEP_TIMEOUT_MS = 60_000;
 
 /** A terminal in which something goes on: what it has said, and how far the page has read. */
 class Terminal {

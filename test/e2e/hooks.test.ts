@@ -1,9 +1,11 @@
 /** Hooks and schedules in the broker as it is run, over a kill as well, with a client that this project did not write. */
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from './connect.ts';
 import { Broker, Folder } from './executable.ts';
+
+setDefaultTimeout(60_000);
 
 const plugins = {
   'presence.ts': `import { defineHandler } from 'bellhop';

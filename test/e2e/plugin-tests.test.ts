@@ -1,8 +1,10 @@
 /** `bellhop test` as a process: the executable alone runs tests of handlers, and says how they came out. */
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Folder, run } from './executable.ts';
+
+setDefaultTimeout(60_000);
 
 let folder: Folder;
 let scratch: string;

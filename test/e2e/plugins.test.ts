@@ -1,10 +1,12 @@
 /** Plugins beside the executable: packages of their own, and whatever is wrong with them. */
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MqttClient } from 'mqtt';
 import { connect } from './connect.ts';
 import { Broker, Folder, run } from './executable.ts';
+
+setDefaultTimeout(60_000);
 
 const valibot = join(import.meta.dir, '..', '..', 'node_modules', 'valibot');
 

@@ -1,5 +1,5 @@
 /** The broker as a process: what it makes, what it says, how it is told to stop, and how it tells. */
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, statSync } from 'node:fs';
@@ -9,6 +9,8 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Subprocess } from 'bun';
 import mqtt, { type MqttClient } from 'mqtt';
 import { Broker, bellhop, Folder, freePorts, run } from './executable.ts';
+
+setDefaultTimeout(60_000);
 
 async function tokenOf(broker: Broker, ...more: string[]): Promise<string> {
   const { out, err, code } = await run(broker.folder, ['token', ...more]);

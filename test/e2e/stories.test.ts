@@ -2,12 +2,14 @@
  * The two stories that must always work (design section 2): over MQTTS, with the shipped example
  * handlers dropped into the plugins folder or, the same files, run as a process of their own, and with clients that this project did not write.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { Broker, Folder, run } from './executable.ts';
 import { type Phone, type PhoneMaker, phoneMakers } from './phones.ts';
 import { Handlers } from './remote-process.ts';
+
+setDefaultTimeout(60_000);
 
 const shipped = join(import.meta.dir, '..', '..', 'plugins');
 
