@@ -1,9 +1,15 @@
 /** More connections than the process has file descriptors for: it stays, and serves those who come after. */
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { bellhop, Folder, freePorts } from './executable.ts';
+
+setDefaultTimeout(60_000);
+
+const handler = `import { defineHandler } from 'bellhop';
+export default defineHandler({ topic: 'c', run() {} });
+`;
 
 const DESCRIPTORS = 200;
 const FLOOD = 600;
@@ -46,10 +52,12 @@ test('a flood of connections neither ends the process nor keeps it from its work
     let log = '';
     const decoder = new TextDecoder();
     const serving = Promise.withResolvers<void>();
+    const loaded = Promise.withResolvers<void>();
     const reading = (async () => {
       for await (const bytes of child.stdout) {
         log += decoder.decode(bytes, { stream: true });
         if (log.includes('"serving"')) serving.resolve();
+        if (log.includes('"plugin loaded"')) loaded.resolve();
       }
     })();
     await serving.promise;
@@ -59,8 +67,9 @@ test('a flood of connections neither ends the process nor keeps it from its work
         await Promise.all(Array.from({ length: 50 }, () => open(port, sockets)));
       }
     }
-    // A change of the plugins folder wants a thread just now, and has to wait for it.
-    folder.write('plugins/first.ts', 'export const nothing = 1;');
+    // A change of the plugins folder wants a thread just now, and has to wait for it. Nothing tells that it
+    // was seen: this is time to see it in, and where that is too short, less is asked for.
+    folder.write('plugins/first.ts', handler);
     await Promise.race([child.exited, Bun.sleep(1_000)]);
     expect(child.exitCode).toBeNull();
     const gone = sockets.map(
@@ -71,6 +80,7 @@ test('a flood of connections neither ends the process nor keeps it from its work
     );
     for (const socket of sockets) socket.destroy();
     await Promise.all(gone);
+    await loaded.promise;
     const health = Bun.spawnSync([...bellhop, 'health'], {
       cwd: folder.path,
       env: {

@@ -1,13 +1,15 @@
 /** Handlers in processes of their own, over MQTTS to the broker. */
 
 import { Database } from 'bun:sqlite';
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MqttClient } from 'mqtt';
 import { connect } from './connect.ts';
 import { Broker, Folder, run } from './executable.ts';
 import { Handlers } from './remote-process.ts';
+
+setDefaultTimeout(60_000);
 
 type Files = { readonly [name: string]: string };
 
@@ -241,12 +243,13 @@ test('a token is renewed from its file before it expires, without the connection
     const args = ['token', '--sub', 'h', '--role', 'handler', '--expires', `${seconds}s`];
     const { out, err } = await run(folder, args);
     if (out === '') throw new Error(err);
-    const draft = folder.write('token.new', out);
-    renameSync(draft, join(folder.path, 'token'));
+    return folder.write(`token.${seconds}`, out);
   };
-  await mint(10);
+  // Both are made before, so that nothing but the start is to be done while the first one lasts.
+  const [later, first] = [await mint(3_600), await mint(10)];
+  renameSync(first, join(folder.path, 'token'));
   await using handlers = await Handlers.start(folder, broker, [...remote, '--token-file', 'token']);
-  await mint(3_600);
+  renameSync(later, join(folder.path, 'token'));
   const { out: short } = await run(folder, ['token', '--sub', 'u', '--expires', '10s']);
   const witness = await connect(broker, 'u', { password: short.trim() });
   const expired = new Promise<void>((resolve) => witness.once('close', () => resolve()));
