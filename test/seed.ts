@@ -12,3 +12,9 @@ console.info(`randomised tests run with TEST_SEED=${seed}`);
 export function runs(count: number): number {
   return Math.ceil(count * Number(process.env.TEST_RUNS ?? 1));
 }
+
+/**
+ * How long one of them may take, on a machine that does other things as well, for `setDefaultTimeout` of
+ * the file that it is in: from anywhere else it holds for one file of a run alone.
+ */
+export const patienceMs = runs(30_000);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 test('with storage the broker conforms just as well', async () => {
   const folders = ['common', 'v5', 'v311'].map((folder) => join(import.meta.dir, folder));
-  const run = Bun.spawn([process.execPath, 'test', ...folders], {
+  const run = Bun.spawn([process.execPath, 'test', '--timeout=60000', ...folders], {
     cwd: join(import.meta.dir, '..', '..'),
     env: { ...process.env, DURABLE: '1' },
     stdout: 'pipe',

@@ -221,6 +221,7 @@ test.each(VERSIONS)(
       expectAlive(harness);
     }
   },
+  60_000,
 );
 
 /** CONNECT again: what is wrong inside may have a Reason Code that only CONNACK has. */

@@ -3,14 +3,16 @@
  * bytes. Where both read, they agree; what it refuses is refused; what is refused besides has a
  * statement of the standard.
  */
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import fc from 'fast-check';
 import mqttPacket from 'mqtt-packet';
 import { decode, encode } from '../../core/mqtt/codec.ts';
 import type { Packet, ProtocolVersion, UserProperty } from '../../core/mqtt/packet.ts';
 import { ProtocolViolation } from '../../core/mqtt/reason-code.ts';
-import { runs, seed } from '../seed.ts';
+import { patienceMs, runs, seed } from '../seed.ts';
 import { acknowledgements, damaged, damages, publishes, versions } from './packets.ts';
+
+setDefaultTimeout(patienceMs);
 
 function theirs(bytes: Buffer, version: ProtocolVersion): mqttPacket.Packet | undefined {
   const parser = mqttPacket.parser({ protocolVersion: version });

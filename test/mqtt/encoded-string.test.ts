@@ -1,9 +1,11 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import fc from 'fast-check';
 import { readString, readTopic, stringSize, writeString } from '../../core/mqtt/encoded-string.ts';
 import { ProtocolViolation } from '../../core/mqtt/reason-code.ts';
-import { runs, seed } from '../seed.ts';
+import { patienceMs, runs, seed } from '../seed.ts';
 import { hex } from './bytes.ts';
+
+setDefaultTimeout(patienceMs);
 
 function read(bytes: Uint8Array): string | undefined {
   try {

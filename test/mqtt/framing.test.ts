@@ -1,10 +1,12 @@
-import { describe, expect, spyOn, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, spyOn, test } from 'bun:test';
 import fc from 'fast-check';
 import { Framer } from '../../core/mqtt/framing.ts';
 import { ProtocolViolation, ReasonCode } from '../../core/mqtt/reason-code.ts';
 import { frame } from '../client.ts';
-import { runs, seed } from '../seed.ts';
+import { patienceMs, runs, seed } from '../seed.ts';
 import { hex } from './bytes.ts';
+
+setDefaultTimeout(patienceMs);
 
 /** What `next` finds in `framer` now. They are no copies. */
 function found(framer: Framer): Uint8Array[] {

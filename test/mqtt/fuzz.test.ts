@@ -1,11 +1,13 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import fc from 'fast-check';
 import { decode, encode, peekProtocolVersion } from '../../core/mqtt/codec.ts';
 import { Framer } from '../../core/mqtt/framing.ts';
 import type { Packet, ProtocolVersion } from '../../core/mqtt/packet.ts';
 import { ProtocolViolation } from '../../core/mqtt/reason-code.ts';
-import { runs, seed } from '../seed.ts';
+import { patienceMs, runs, seed } from '../seed.ts';
 import { damaged, damages, packets, versions } from './packets.ts';
+
+setDefaultTimeout(patienceMs);
 
 /** Undefined where it is refused; throws what no peer may be able to cause. */
 function read(bytes: Uint8Array, version: ProtocolVersion): Packet | undefined {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import fc from 'fast-check';
 import {
   covers,
@@ -12,7 +12,9 @@ import {
   type TopicName,
 } from '../../core/mqtt/topic.ts';
 import { filters, topics } from '../routing/topics.ts';
-import { runs, seed } from '../seed.ts';
+import { patienceMs, runs, seed } from '../seed.ts';
+
+setDefaultTimeout(patienceMs);
 
 const filter = (text: string) => text as TopicFilter;
 const topic = (text: string) => text as TopicName;

@@ -60,7 +60,7 @@ test('[MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT3-2.3.1-4] an identifier
   expect(used.has(held)).toBe(false);
   expect(used.has(0)).toBe(false);
   expect(used.size).toBe(65_534);
-});
+}, 60_000);
 
 test.each(VERSIONS)(
   '[MQTT-4.3.2-4] [MQTT3-4.3.2-2] [MQTT-3.3.4-1] [MQTT3-3.3.4-1] [MQTT-2.2.1-5] [MQTT3-2.3.1-6] a QoS 1 PUBLISH is answered with PUBACK under its identifier, in version %i',

@@ -102,7 +102,7 @@ test('[MQTT-3.3.4-9] without a Receive Maximum it is 65 535, within our own limi
   const publisher = harness.connected('p');
   for (let i = 0; i < 65_540; i++) publisher.publish('a', '', { qos: 1 });
   expect(client.pending).toBe(65_535);
-});
+}, 60_000);
 
 test('[MQTT-3.3.4-7] who has more messages under way than our Receive Maximum is told 0x93', () => {
   const harness = new Harness({ limits: { receiveMaximum: 2 } });
