@@ -31,18 +31,18 @@ const FUNCTIONS = 12;
 /** Loads before the one whose threads are told. */
 const WARM_UPS = 2;
 
-/** Targets that are out of reach, and what is to be read from their profiles. */
+/** Scenarios whose goals are out of reach, or were for long, and what is to be read from their profiles. */
 const outOfReach: { readonly [scenario: string]: string } = {
-  'command-plugin': `\`write\` is the system call for each reply, to another socket each. \`postMessage\` hands a batch of commands
-to the handlers' thread, which on one core runs at once: its time is in there. What is left is spread over
-many small steps of a command's way: waiting in the order of its user, packed, unpacked, concluded.`,
-  'storm-tcp': `\`verify\` is the way to WebCrypto's thread and back; with what jose reads around it, it is the largest part
-(see [decision 0033](../decisions/0033-connects-are-as-fast-as-the-library-that-checks-tokens.md)). mqtt-packet reads each
-CONNECT. \`terminate\` cuts those that ended before: a storm leaves as it came.`,
+  'command-plugin': `\`write\` is the system call for each reply, to another socket each. \`postMessage\` hands a batch of
+commands to the handlers' thread, which on one core runs at once: its time is in there. What is left is
+spread over many small steps of a command's way: waiting in the order of its user, packed, unpacked, concluded.`,
+  'storm-tcp': `\`verify\` is the way to WebCrypto's thread and back; with what jose reads around it, it is the largest
+part: see [decision 0033](../decisions/0033-connects-are-as-fast-as-the-library-that-checks-tokens.md).
+mqtt-packet reads each CONNECT. \`terminate\` cuts those that ended before: a storm leaves as it came.`,
   'storm-tls': `The handshake is in the runtime and no function of ours. The rest is what a connection costs over TCP.`,
-  'headline-rate': `\`write\` is the system call for each message, to another of all sockets each: at this rate hardly two messages
-share a turn. The threads that collect garbage and give memory back share the one core, and whoever comes while they run
-waits: that is the p99.`,
+  'headline-rate': `\`write\` is the system call for each message, to another of all sockets each: at this rate hardly two
+messages share a turn. The threads that collect garbage and give memory back share the one core, and
+whoever comes while they run waits: that is the p99.`,
 };
 
 interface Profile {
@@ -132,8 +132,9 @@ if (values.write) {
     `# Where the time goes
 
 Printed by \`bun scripts/profile.ts --write\` on ${new Date().toISOString().slice(0, 10)}, on ${machineText(describeMachine())}.
-These are the targets of docs/performance.md that were out of reach. The profiler itself slows the broker: read shares, not speeds. The
-runtime does not tell waiting apart: it counts for whatever ran last, as \`stat\` of the certificates and \`verify\` do.
+These are the scenarios of docs/performance.md whose goals are out of reach, or were for long. The
+profiler itself slows the broker: read shares, not speeds. The runtime does not tell waiting apart: it
+counts for whatever ran last, as \`stat\` of the certificates and \`verify\` do.
 
 ${sections.join('\n')}`,
   );
