@@ -32,6 +32,10 @@ const IDLE_MS = 1_000;
 /** A command with what is known of it here. */
 export interface Job {
   readonly slot: number;
+  /** An earlier one that must be over before it begins; undefined for none, and once this one is settled. */
+  after: Job | undefined;
+  /** Whether its run is over. */
+  over: boolean;
   readonly command: Command;
   /** How often it was begun anew because of the store. */
   redone: number;
@@ -59,8 +63,8 @@ export class Runner {
   readonly #writers: Job[] = [];
   /** Those that wait for the run in a slot. */
   readonly #behind = new Map<number, Job[]>();
-  /** Slots of runs that are not over. */
-  readonly #open = new Set<number>();
+  /** All that was taken and is not settled, by slot. */
+  readonly #jobs = new Map<number, Job>();
   /** Runs that await something. */
   readonly #active = new Set<Active>();
   #working = false;
@@ -91,14 +95,20 @@ export class Runner {
         name: names[index] as Name,
         attempt: runs[row + ToRun.Attempt] as number,
       };
-      const job: Job = { slot, command, redone: 0, alone: false };
-      this.#open.add(slot);
-      const before = (runs[row + ToRun.After] as number) - 1;
-      if (!this.#open.has(before)) this.#ready.push(job);
-      else this.#behind.set(before, [...(this.#behind.get(before) ?? []), job]);
+      const after = this.#jobs.get((runs[row + ToRun.After] as number) - 1);
+      const job: Job = { slot, after, over: false, command, redone: 0, alone: false };
+      this.#jobs.set(slot, job);
+      this.#line(job);
     }
     clearTimeout(this.#idle);
     this.#wake();
+  }
+
+  /** It is begun in its turn, once the one that it comes after is over. */
+  #line(job: Job): void {
+    const { after } = job;
+    if (after === undefined || after.over) this.#ready.push(job);
+    else this.#behind.set(after.slot, [...(this.#behind.get(after.slot) ?? []), job]);
   }
 
   /** Resolves when all that was taken is settled. */
@@ -110,7 +120,7 @@ export class Runner {
   }
 
   get #isDone(): boolean {
-    return this.#open.size === 0 && this.#group.length === 0;
+    return this.#jobs.size === 0;
   }
 
   #wake(): void {
@@ -123,14 +133,17 @@ export class Runner {
     do {
       while (!this.#standing.condemned) {
         if (store.user === undefined) this.#ready.unshift(this.#writers.splice(0));
-        const job = this.#ready.shift();
+        const job = this.#ready.peek();
         if (job === undefined) break;
         if (store.user !== undefined && writes(job)) {
+          this.#ready.shift();
           this.#writers.push(job);
           continue;
         }
         // What may take a while, or may fail with all that shares its commit, does so without others.
         if (job.alone || job.command.source.habits.waits) this.#settle();
+        if (this.#ready.peek() !== job) continue; // those whose commit failed come first
+        this.#ready.shift();
         const active = this.#begin(job);
         if (active !== undefined) await this.#leave(active);
         const age = performance.now() - this.#groupSince;
@@ -209,10 +222,10 @@ export class Runner {
   /** Begins a run anew whose store has changed under it; that is no failed attempt. */
   #again(job: Job, use: StoreUse): void {
     this.#surroundings.store.undo(use);
-    this.#settle();
     job.redone++;
     job.command.source.habits.locksFirst = true;
     this.#ready.unshift([job]);
+    this.#settle();
   }
 
   #keep(active: Active, outcome: Fault | undefined): void {
@@ -237,7 +250,7 @@ export class Runner {
     // Should another run end this worker before this one is committed, nothing of it has happened. Of
     // one that awaited something, nobody knows whether it was not its own doing.
     if (!active.left) this.#standing.unbegins(job.slot);
-    this.#open.delete(job.slot);
+    job.over = true;
     for (const next of this.#behind.get(job.slot) ?? []) this.#ready.push(next);
     this.#behind.delete(job.slot);
   }
@@ -269,18 +282,26 @@ export class Runner {
       else for (const done of writers) done.fault = this.#storeFault(error);
     }
     const settled = redo.length === 0 ? group : group.filter((done) => !redo.includes(done));
-    for (const { job } of settled) this.#standing.settles(job.slot);
+    for (const { job } of settled) {
+      job.after = undefined;
+      this.#jobs.delete(job.slot);
+      this.#standing.settles(job.slot);
+    }
     postOutcomes(settled);
     this.#standing.goesOn();
     if (redo.length > 0) this.#redo(redo);
   }
 
+  /** They are begun once more, before all that has not begun; what comes after one of them waits for it again. */
   #redo(group: readonly Done[]): void {
-    for (const { job } of group) {
+    const jobs = group.map(({ job }) => job);
+    for (const job of jobs) {
       job.alone = true;
-      this.#open.add(job.slot);
+      job.over = false;
     }
-    this.#ready.unshift(group.map(({ job }) => job));
+    const waiting = [...this.#writers.splice(0), ...this.#ready.all()];
+    this.#ready.clear();
+    for (const job of [...jobs, ...waiting]) this.#line(job);
   }
 
   #storeFault(error: unknown): Fault {
