@@ -289,7 +289,7 @@ export class Connection implements Due {
     state.counters.connections--;
     const { place } = this;
     if (--place.connections === 0) state.places.delete(place.address);
-    this.out.releaseHeld();
+    this.out.releaseHeld(now);
     if (!wasOpen) return;
     state.counters.clientsConnected--;
     if (by === 'broker') count(state.counters.disconnected, reasonName(reasonCode));
@@ -331,9 +331,12 @@ export class Connection implements Due {
 
   /** One and a half times the Keep Alive without a Control Packet is the end. [MQTT-3.1.2-22] */
   private get silentUntilMs(): Millis {
-    // While a token is checked nothing is read, so that nobody can say that the client is silent.
+    // While a token is checked or a slow reader is waited for, nothing is read, so that nobody can say that
+    // the client is silent.
     const { keepAliveSeconds } = this.terms;
-    if (keepAliveSeconds === 0 || this.phase === 'renewing') return Number.POSITIVE_INFINITY;
+    if (keepAliveSeconds === 0 || this.phase === 'renewing' || this.heldBy > 0) {
+      return Number.POSITIVE_INFINITY;
+    }
     return this.lastPacketMs + keepAliveSeconds * 1_500;
   }
 
@@ -352,6 +355,21 @@ export class Connection implements Due {
   /** A Reason String where the client wants them on such packets. [MQTT-3.1.2-29] */
   reason(text: string | undefined): string | undefined {
     return this.version5 && this.terms.requestProblemInformation ? text : undefined;
+  }
+
+  /** It is not read from until a slow reader has drained: see `SLOW_READER`. */
+  hold(): void {
+    this.heldBy++;
+    this.updateReading();
+  }
+
+  /** A slow reader that it waited for has drained, or is gone. */
+  letGo(now: Millis): void {
+    this.heldBy--;
+    if (this.phase === 'closed' || this.heldBy > 0) return;
+    this.lastPacketMs = now;
+    this.schedule(now);
+    this.updateReading();
   }
 
   /** Tells the shell whether to read from the socket. */

@@ -96,7 +96,7 @@ export class Outflow {
     const wasCongested = this.congestedSinceMs !== Number.POSITIVE_INFINITY;
     if (wasCongested) {
       this.congestedSinceMs = Number.POSITIVE_INFINITY;
-      this.releaseHeld();
+      this.releaseHeld(now);
       this.#connection.schedule(now);
     }
     if (session !== undefined && (wasCongested || session.replay !== undefined)) {
@@ -119,18 +119,14 @@ export class Outflow {
     this.#holding ??= new Set();
     if (this.#holding.has(publisher)) return;
     this.#holding.add(publisher);
-    publisher.heldBy++;
-    publisher.updateReading();
+    publisher.hold();
   }
 
   /** The publishers that waited for this connection are read from again. */
-  releaseHeld(): void {
+  releaseHeld(now: Millis): void {
     const held = this.#holding;
     if (held === undefined) return;
     this.#holding = undefined;
-    for (const publisher of held) {
-      publisher.heldBy--;
-      publisher.updateReading();
-    }
+    for (const publisher of held) publisher.letGo(now);
   }
 }
