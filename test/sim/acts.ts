@@ -7,7 +7,7 @@ import { Failure } from './failure.ts';
 import { Making } from './making.ts';
 import type { Link } from './network.ts';
 import type { Random } from './random.ts';
-import { type ClientPlan, commands, filters, likely, topics } from './scenario.ts';
+import { type ClientPlan, commands, filters, likely, respell, topics } from './scenario.ts';
 import type { Simulation } from './simulation.ts';
 
 const weights = {
@@ -131,6 +131,14 @@ export class Acts {
     if (links.length > 0) act(this.#random.pick(links));
   }
 
+  #likely({ person }: ClientPlan): ReturnType<typeof likely> {
+    return likely(person, this.#random, this.#simulation.scenario.policy.separator);
+  }
+
+  #spell(text: string): string {
+    return respell(text, this.#simulation.scenario.policy.separator);
+  }
+
   #deliver(): void {
     const links = [...this.#simulation.links.values()];
     const laden = links.filter((link) => !link.paused && link.bytesToBroker > 0);
@@ -171,7 +179,9 @@ export class Acts {
     const random = this.#random;
     const five = client.version === 5;
     for (let count = random.pick([1, 1, 2, 4]); count > 0 && client.canPublish; count--) {
-      const topic = random.chance(0.75) ? likely(plan.person, random).topic : random.pick(topics);
+      const topic = this.#spell(
+        random.chance(0.75) ? this.#likely(plan).topic : random.pick(topics),
+      );
       const retain = random.chance(0.2);
       // Without a payload a message cannot be told from others like it: QoS 0 leaves none under way.
       const clears = retain && random.chance(0.3);
@@ -197,7 +207,7 @@ export class Acts {
     if (!client.canAsk) return;
     const five = client.version === 5;
     const usual = random.chance(0.75);
-    const first = usual ? likely(plan.person, random).filter : random.pick(filters);
+    const first = usual ? this.#likely(plan).filter : random.pick(filters);
     const shared = first.startsWith('$share/');
     // So that a message for a group can be told from the same message for the client itself: a 5.0
     // client gives each Shared Subscription an identifier of its own, a 3.x client has one or none.
@@ -206,8 +216,8 @@ export class Acts {
     const more = shared ? 0 : random.pick([0, 0, 1, 2]);
     const others = Array.from({ length: more }, () => random.pick(filters));
     const texts = [first, ...others.filter((each) => !each.startsWith('$share/'))];
-    const subscriptions = texts.map((topicFilter) => ({
-      topicFilter,
+    const subscriptions = texts.map((text) => ({
+      topicFilter: this.#spell(text),
       maximumQoS: random.pick([0, 1, 2, 2] as const) as QoS,
       noLocal: five && !shared && random.chance(0.2),
       retainAsPublished: five && random.chance(0.4),
@@ -234,7 +244,7 @@ export class Acts {
     const topicFilter =
       held.length > 0 && this.#random.chance(0.8)
         ? this.#random.pick(held)
-        : this.#random.pick(filters);
+        : this.#spell(this.#random.pick(filters));
     const packetIdentifier = client.ask();
     client.link?.write({ type: 'unsubscribe', packetIdentifier, topicFilters: [topicFilter] });
   }
@@ -320,7 +330,7 @@ export class Acts {
   #plugin(): void {
     const random = this.#random;
     const { model, broker, now } = this.#simulation;
-    const topic = random.pick(topics) as TopicName;
+    const topic = this.#spell(random.pick(topics)) as TopicName;
     const message = {
       topic,
       payload: this.#making.payload(),

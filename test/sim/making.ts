@@ -4,7 +4,7 @@ import type { Connect, Publish, Will } from '../../core/mqtt/packet.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
 import type { SimClient } from './client.ts';
 import type { Random } from './random.ts';
-import { type ClientPlan, commands, identityOf, topics } from './scenario.ts';
+import { type ClientPlan, commands, identityOf, respell, topics } from './scenario.ts';
 import type { Simulation } from './simulation.ts';
 
 export class Making {
@@ -53,13 +53,12 @@ export class Making {
 
   will(plan: ClientPlan, five: boolean): Will {
     const random = this.#random;
-    // Commands of the policy file, and what needs no command: what a Will reaches does not depend on
-    // which of two things that are due at once comes first.
-    const topic = random.chance(0.8)
+    // What a Will may be about, so that CONNECT is not always refused.
+    const topic = random.chance(0.6)
       ? plan.person.role === 'device' && plan.person.grants[0] === undefined
-        ? random.pick(commands.slice(0, 3))
+        ? random.pick(commands.slice(0, 3)) // declared in any run
         : 'room/2'
-      : random.pick(topics);
+      : respell(random.pick(topics), this.#simulation.scenario.policy.separator);
     return {
       topic,
       payload: this.payload(),

@@ -1,5 +1,6 @@
 /** Who and what takes part in a simulated run: people and their tokens, clients, topics, limits. */
 import type { Grants, Identity, Policy, Role } from '../../core/auth/rights.ts';
+import type { Separator } from '../../core/auth/user-topic.ts';
 import { defaultLimits, type Limits } from '../../core/broker/limits.ts';
 import type { ProtocolVersion } from '../../core/mqtt/packet.ts';
 import type { TopicFilter } from '../../core/mqtt/topic.ts';
@@ -45,7 +46,7 @@ const userTopics = people
 export const commands = ['request_contact', 'get_list', 'job/run', 'job/stop'];
 const roomTopics = ['room/1', 'room/2', 'room/1/x', 'own/ann/c1'];
 
-export const topics: readonly string[] = [...userTopics, ...commands, ...roomTopics, 'misc'];
+export const topics: readonly string[] = [...userTopics, ...commands, ...roomTopics, 'misc', 'ann'];
 
 const wildcards = [
   '#',
@@ -58,6 +59,8 @@ const wildcards = [
   'job/#',
   '1_chat/#',
   '1_chat/+',
+  '1/#',
+  'ann/+',
 ];
 const sharedFilters = ['room/#', 'room/1', 'request_contact', 'job/+', 'get_list', '1_list', '#'];
 
@@ -70,9 +73,24 @@ export const filters: readonly string[] = [
   ...sharedFilters.flatMap((filter) => [`$share/g/${filter}`, `$share/h/${filter}`]),
 ];
 
+const ownTopic = new RegExp(
+  `^(\\$share/[gh]/)?(${people.map(({ user }) => encodeUserPart(user)).join('|')})_(?!contact$)`,
+);
+
+/** A topic or filter of the lists above as it is with `separator`: `1/list` in place of `1_list`. */
+export function respell(text: string, separator: Separator): string {
+  return commands.includes(text) ? text : text.replace(ownTopic, `$1$2${separator}`);
+}
+
 /** Topics and filters that `person` has some use for, so that runs do not consist of refusals. */
-export function likely(person: Person, random: Random): { topic: string; filter: string } {
-  const own = `${encodeUserPart(person.user)}_`;
+export function likely(
+  person: Person,
+  random: Random,
+  separator: Separator,
+): { topic: string; filter: string } {
+  const part = encodeUserPart(person.user);
+  const own = `${part}_`;
+  const whole = separator === '/' ? [`${part}/#`, `${part}/+`, part] : [];
   switch (person.role) {
     case 'device': {
       const granted = person.grants[0] !== undefined;
@@ -81,7 +99,7 @@ export function likely(person: Person, random: Random): { topic: string; filter:
         filter: random.pick(
           granted
             ? ['room/#', 'room/1', 'room/+', '$share/g/room/#', '$share/g/room/1', `${own}list`]
-            : [`${own}list`, `${own}chat/#`, `${own}2_list`, `${own}chat/a`],
+            : [`${own}list`, `${own}chat/#`, `${own}2_list`, `${own}chat/a`, ...whole],
         ),
       };
     }
@@ -133,7 +151,11 @@ export function makeScenario(random: Random): Scenario {
   const roles = random.chance(0.2) ? { device: oneRoom } : {};
   return {
     clients,
-    policy: { commands: declared as TopicFilter[], roles, separator: '_' },
+    policy: {
+      commands: declared as TopicFilter[],
+      roles,
+      separator: random.chance(0.25) ? '/' : '_',
+    },
     limits: {
       ...defaultLimits,
       connectTimeoutMs: 10_000,
