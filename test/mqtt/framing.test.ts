@@ -189,6 +189,13 @@ describe('bounds', () => {
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(5 * stream.length + 64 * count);
   });
 
+  test('a chunk is let go once all in it was asked for: an idle connection holds none', () => {
+    const framer = new Framer(1_000);
+    framer.push(hex`c000 c000`);
+    expect(found(framer).length).toBe(2);
+    expect(framer.bytes.length).toBe(0);
+  });
+
   test('a large packet that was read leaves no large buffer behind', () => {
     const framer = new Framer(1_000_000);
     const packet = frame(0x30, Buffer.alloc(100_000));
