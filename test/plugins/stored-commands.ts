@@ -97,6 +97,8 @@ export class StoredCommands {
   #turn: Kept[] = [];
   /** How many notes of the pool went into batches. */
   #told = 0;
+  /** How many there were when the disk began to fail. */
+  #toldBefore = 0;
   #n = 0;
 
   constructor(random: Random) {
@@ -124,6 +126,7 @@ export class StoredCommands {
   async #start(): Promise<void> {
     const { queuedCommands } = this;
     const options = {
+      loadTimeoutMs: 60_000,
       folder: this.#folder,
       storePath: this.#storePath,
       queuedCommands,
@@ -236,6 +239,7 @@ export class StoredCommands {
 
   /** A read is answered: the storage answers in the order of its requests, and has told what it stored. */
   #answer(): void {
+    if (this.#pool.failing) return;
     const [after, most] = this.#pool.fetches.shift() ?? [];
     if (after === undefined || most === undefined) return;
     const behind = [...this.#disk.values()].filter(({ number }) => number > after);
@@ -248,17 +252,24 @@ export class StoredCommands {
     this.#pool.pool.fetched(found, behind.length > limit);
   }
 
-  /** Some run is over, where one is under way. */
+  /** Some run is over, where one is under way. While the disk fails nothing tells so: it is given some time. */
   async #settle(): Promise<void> {
     const { notes, pool, failing } = this.#pool;
     const seen = notes.length;
-    const running = [...pool.handlers].some((handler) => handler.running > 0);
-    if (running && !failing) await this.#pool.until(() => notes.length > seen);
+    if (![...pool.handlers].some((handler) => handler.running > 0)) return;
+    if (!failing) await this.#pool.until(() => notes.length > seen);
+    else for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate);
   }
 
+  /** While it fails, nothing of stored commands may be told: it could not be kept. */
   #setFailing(failing: boolean): void {
-    this.#pool.failing = failing;
-    if (!failing) this.#pool.pool.storageBack();
+    const bench = this.#pool;
+    if (failing) this.#toldBefore = bench.notes.length;
+    else if (bench.failing && bench.notes.length > this.#toldBefore) {
+      this.#wrong.push('the pool told something while nothing could be stored');
+    }
+    bench.failing = failing;
+    if (!failing) bench.pool.storageBack();
   }
 
   /** All is lost but what is on disk; the batch that is under way may just be. */
