@@ -31,12 +31,12 @@ class Script {
     this.world = new Simulation(1, { scenario, durable });
   }
 
-  /** The client of `user` connects, and reads CONNACK. */
-  connect(user: string, more: Partial<Connect> = {}): Link {
+  /** The client of `user` connects with the grants that its `which`th token has, and reads CONNACK. */
+  connect(user: string, more: Partial<Connect> = {}, which = 0): Link {
     const { world } = this;
     const { plan, client } = this.#of(user);
     const token = `token-${world.tokens.size}`;
-    const identity = identityOf(plan.person, plan.person.grants[0], Number.POSITIVE_INFINITY);
+    const identity = identityOf(plan.person, plan.person.grants[which], Number.POSITIVE_INFINITY);
     world.tokens.set(token, { kind: 'accept', connection: 0, identity });
     const packet: Connect = {
       type: 'connect',
@@ -117,6 +117,11 @@ class Script {
     const { broker, model, now } = this.world;
     broker.handles([topic], [], now);
     model.handled = [topic];
+  }
+
+  /** The storage thread does what it was asked for. */
+  work(): void {
+    while (this.world.threads.work());
   }
 
   /** All that the client wrote reaches the broker. */
@@ -210,5 +215,20 @@ test('a command that comes again is known also to a stored session that is to en
   const again = script.connect('1', { sessionExpiryInterval: 0 });
   script.arrive(again); // DUP: no PUBACK was read
   expect(script.unread(audit)).toEqual(['m1']);
+  world.comeToRest();
+});
+
+test('a message for a group that is on disk goes to a member that has the right to it again', () => {
+  const script = new Script(['bob', 'ann'], {}, true);
+  const { world } = script;
+  const bob = script.connect('bob');
+  script.subscribe('bob', '$share/g/room/#', 1);
+  world.lose(bob);
+  script.connect('ann');
+  script.publish('ann', 'room/1/x', 'm1');
+  world.lose(script.connect('bob', {}, 1)); // a narrow token, and gone before the disk was read
+  const again = script.connect('bob');
+  script.work();
+  expect(script.unread(again)).toEqual(['m1']);
   world.comeToRest();
 });

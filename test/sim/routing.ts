@@ -164,11 +164,13 @@ export class Routing {
     const { link } = session;
     for (const delivery of this.shared) {
       if (!mayNot(delivery.message)) continue;
-      if (this.#model.durable && delivery.members.has(session)) {
-        // What is on disk is not handed on when it is read and may not be had.
+      if (!this.#model.durable) {
+        delivery.members.delete(session);
+      } else if (delivery.members.has(session)) {
+        // On disk it is looked at when it is read: it is not handed on then, or the session has it after
+        // all, by a better token.
         delivery.excuse ??= 'on disk with a session that lost the right to it, perhaps';
       }
-      delivery.members.delete(session);
     }
     session.deliveries = session.deliveries.filter((delivery) => {
       if (!mayNot(delivery.message) || delivery.stage === 'released') return true;

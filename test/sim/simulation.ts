@@ -72,7 +72,7 @@ export class Simulation {
   delivered = 0;
   readonly #observer: Observer;
   readonly #taker: NoteTaker;
-  readonly #threads: Threads;
+  readonly threads: Threads;
   readonly #dirty = new Set<Link>();
   #lastLink = 0;
   #steps = 0;
@@ -91,7 +91,7 @@ export class Simulation {
     const durable = sabotage.durable === true;
     const storage = durable ? new MemoryStorage() : undefined;
     this.#taker = new NoteTaker(packets, storage, sabotage.tamper?.(new Random(~seed)));
-    this.#threads = new Threads(this, storage, this.#taker.fetches);
+    this.threads = new Threads(this, storage, this.#taker.fetches);
     let assigned = 0;
     this.model = new Model(limits, policy, durable, () => `assigned-${assigned}`);
     this.#observer = new Observer(this.model);
@@ -114,7 +114,7 @@ export class Simulation {
     for (let left = this.random.between(150, 300); left > 0; left--) {
       this.#steps++;
       this.#moveTime();
-      if (this.random.chance(0.3)) this.#threads.work();
+      if (this.random.chance(0.3)) this.threads.work();
       acts.any();
     }
     this.comeToRest(acts);
@@ -186,7 +186,7 @@ export class Simulation {
         return;
       }
       case 'handle':
-        if (note.number !== 0) this.#threads.commands.push(note.number);
+        if (note.number !== 0) this.threads.commands.push(note.number);
         return;
       case 'verify':
         this.verdicts.push({ connection: note.connection, token: note.token });
@@ -365,7 +365,7 @@ export class Simulation {
   drain(): void {
     for (let rounds = 0; ; rounds++) {
       check(rounds < 1_000, 'the world does not come to rest');
-      let moved = this.#threads.work();
+      let moved = this.threads.work();
       while (this.verdicts.length > 0) {
         this.judge(0);
         moved = true;
