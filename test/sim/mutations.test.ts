@@ -311,12 +311,16 @@ describe('what the core is made of', () => {
     expect(foundWith(Outbound.prototype, 'takeResend', { value })).toMatch(/./);
   });
 
-  test('a delayed Will that is late, and the end of a session that comes before what was due earlier', () => {
-    const { set, take } = Deadlines.prototype;
+  test('a delayed Will that is late', () => {
+    const { set } = Deadlines.prototype;
     const late = function (this: Deadlines<unknown>, at: number, item: unknown) {
       return set.call(this, item instanceof WillMessage ? at + 30_000 : at, item);
     };
     expect(foundWith(Deadlines.prototype, 'set', { value: late })).toMatch(/is overdue/);
+  });
+
+  test('the end of a session that comes before what was due earlier', () => {
+    const { set, take } = Deadlines.prototype;
     const latestFirst = function (this: Deadlines<unknown>, now: number) {
       const atMs = this.next() ?? now;
       const first = take.call(this, now);
