@@ -242,11 +242,15 @@ function play(given: World): void {
   }
 }
 
-test('no device receives a message whose topic is not its own user topic unless both sides hold an explicit grant', () => {
-  fc.assert(fc.property(world, play), { seed, numRuns: runs, includeErrorInReport: true });
-  console.info(`${runs} worlds:`, JSON.stringify(tally));
-  // The property would hold of a broker that delivers nothing.
-  expect(tally.toDevices).toBeGreaterThan(runs / 5);
-  expect(tally.betweenDevices).toBeGreaterThan(runs / 20);
-  expect(tally.refused).toBeGreaterThan(runs);
-}, 120_000);
+test(
+  'no device receives a message whose topic is not its own user topic unless both sides hold an explicit grant',
+  () => {
+    fc.assert(fc.property(world, play), { seed, numRuns: runs, includeErrorInReport: true });
+    console.info(`${runs} worlds:`, JSON.stringify(tally));
+    // The property would hold of a broker that delivers nothing.
+    expect(tally.toDevices).toBeGreaterThan(runs / 5);
+    expect(tally.betweenDevices).toBeGreaterThan(runs / 20);
+    expect(tally.refused).toBeGreaterThan(runs);
+  },
+  Number.MAX_SAFE_INTEGER,
+);
