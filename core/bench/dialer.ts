@@ -263,7 +263,9 @@ export class Dialer {
     try {
       client.received(bytes, now);
     } catch (error) {
-      client.failure ??= `${(error as Error).message}${this.#guess(line)}`;
+      const { message } = error as Error;
+      const guess = this.#guess(line);
+      client.failure ??= guess === '' ? message : `what came is no MQTT (${message})${guess}`;
     }
     if (client.failure !== undefined) {
       this.#lost(line, client.failure);

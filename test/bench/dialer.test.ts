@@ -64,7 +64,9 @@ test('what closes in answer to CONNECT may be for TLS, or have no MQTT 5', async
 
 test('an alert of TLS in answer to CONNECT is taken for what it may be', async () => {
   using alerting = listener((socket) => void socket.write(tlsAlert));
-  expect(await failure(alerting.port, 4)).toEndWith('is its port one for TLS (mqtts://)?');
+  expect(await failure(alerting.port, 4)).toMatch(
+    /^what came is no MQTT \(.+\) in answer to CONNECT; is its port one for TLS \(mqtts:\/\/\)\?$/,
+  );
 });
 
 test('who is ended while connecting does not wait for the rest', async () => {
