@@ -55,12 +55,13 @@ export class Marks {
     return taken;
   }
 
-  /** What is left of those that a start found is of commands that are done. */
-  forgetFound(): void {
+  /** What is left of those that a start found, behind `last`, is of commands that are done, or that nobody knows of. */
+  forgetFound(last: MessageNumber = 0): void {
     for (const [message, found] of this.#found) {
+      if (message <= last) continue;
       for (const handler of found.keys()) this.#useless.push({ message, handler });
+      this.#found.delete(message);
     }
-    this.#found.clear();
   }
 
   /** The run is over on disk as soon as `position` is stored. */

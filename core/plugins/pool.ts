@@ -185,9 +185,7 @@ export class Pool {
   /** Commands that `PoolHost.fetch` asked for, with more behind them or not. */
   fetched(commands: readonly StoredCommand[], more: boolean): void {
     if (this.#stopping) return;
-    for (const { content, message, state } of commands) {
-      this.#admission.take(content, message, state);
-    }
+    for (const each of commands) this.#admission.take(each.content, each.message, each.state);
     this.#count();
     this.#backlog?.came(commands.at(-1)?.message, more);
     this.#forgetFound();
@@ -198,6 +196,8 @@ export class Pool {
   /** To be called once: all that was stored before this start is on disk, with numbers up to `last`; 0 where nothing is. */
   restore(last: MessageNumber): void {
     this.#restored = true;
+    // An older copy of the broker's file gives out numbers anew that have marks.
+    this.#marks.forgetFound(last);
     this.#backlog?.found(last);
     this.#forgetFound();
     this.#readOn();

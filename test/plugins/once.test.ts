@@ -84,6 +84,29 @@ describe('a run that wrote', () => {
     expect(after.notes).toContainEqual({ kind: 'handled', number: 2, handler: 'add' });
   });
 
+  test('says nothing of a command that got its number anew, where the broker has lost the first one', async () => {
+    const before = await opened(files);
+    await before.run(command('add', '1'), command('add', '2'));
+    await before.pool.stop(0);
+    // As with an older copy of the broker's file: the second number was never given out.
+    const { folder, storePath } = before;
+    writeFileSync(join(folder, 'add.ts'), plainHandlerFile('add', "send('x', 'anew', input);"));
+    const after = await opened({}, { folder, storePath, queuedCommands: 1 }, { disk: true });
+    after.pool.restore(1);
+    after.dispatch(command('add', '3'), 2);
+    const fresh = { only: undefined, parts: [] };
+    after.pool.fetched(
+      ['1', '3'].map((n, index) => ({
+        message: index + 1,
+        content: command('add', n),
+        state: fresh,
+      })),
+      false,
+    );
+    await after.until(() => after.handled.length === 2);
+    expect(after.texts).toEqual(['x_added 1', 'x_anew 3']);
+  });
+
   test('and whose command was done with before the crash leaves a mark that is forgotten', async () => {
     const before = await opened(files);
     await before.run(command('add', '1'));
