@@ -40,6 +40,7 @@ function goneHandler(name: string): HandlerState {
 }
 
 const nobody: readonly string[] = [];
+const none: ReturnType<Marks['takeBut']> = [];
 
 export class Admission {
   readonly #parts: AdmissionParts;
@@ -68,9 +69,9 @@ export class Admission {
     const handlers =
       done.length === 0 ? matching : matching.filter(({ name }) => !done.includes(name));
     // What was done by handlers that are not there any more has happened all the same.
-    const isKnown = (name: string) =>
-      done.includes(name) || matching.some((handler) => handler.name === name);
-    const gone = number === 0 ? [] : marks.takeBut(number, isKnown);
+    const gone = marks.found(number)
+      ? marks.takeBut(number, [...done, ...matching.map(nameOf)])
+      : none;
     const outstanding = handlers.length + gone.length;
     if (outstanding === 0) return this.#unwanted(message, number, state, matching.length > 0);
     const receipt: Receipt = { number, outstanding };
@@ -149,6 +150,10 @@ export class Admission {
     });
     if (number !== 0) host.handled(number, undefined);
   }
+}
+
+function nameOf({ name }: HandlerState): string {
+  return name;
 }
 
 function handlersDone({ parts }: CommandState): readonly string[] {

@@ -43,14 +43,16 @@ export class Marks {
     return sends;
   }
 
+  /** Whether a start found any of the command. */
+  found(message: MessageNumber): boolean {
+    return this.#found.has(message);
+  }
+
   /** As `take`, all those of a command whose handlers are not among `others`. */
-  takeBut(
-    message: MessageNumber,
-    others: (handler: string) => boolean,
-  ): [string, readonly Sent[]][] {
+  takeBut(message: MessageNumber, others: readonly string[]): [string, readonly Sent[]][] {
     const found = this.#found.get(message);
     if (found === undefined) return [];
-    const taken = [...found].filter(([handler]) => !others(handler));
+    const taken = [...found].filter(([handler]) => !others.includes(handler));
     for (const [handler] of taken) found.delete(handler);
     return taken;
   }
