@@ -2,20 +2,12 @@
 import { afterEach, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { listenTcp, type TcpListener } from '../../core/net/tcp.ts';
-import type { TlsOptions } from '../../core/net/tls.ts';
 import { connectSecurely, connectTcp } from './client.ts';
 import { stage } from './fake-broker.ts';
-import { server } from './secure-echo.ts';
-import { materialOf } from './test-certificates.ts';
+import { listenOver, stopAll } from './listening.ts';
+import { plainTls } from './secure-echo.ts';
 
-const opened: { listener: TcpListener; stop: () => void }[] = [];
-afterEach(() => {
-  for (const { listener, stop } of opened.splice(0)) {
-    listener.stop();
-    stop();
-  }
-});
+afterEach(stopAll);
 
 const KEEP_ALIVE_TIMER = '02';
 const NO_TIMER = '00';
@@ -36,22 +28,11 @@ function columnsOf(line: string): string[] {
   return line.trim().split(/\s+/);
 }
 
-function listen(tls: TlsOptions | undefined) {
-  const all = stage({ tcpKeepAliveMs: 60_000 });
-  const { turn } = all;
-  const tcp = { hostname: '127.0.0.1', port: 0, setting: 'MQTTS_PORT' };
-  const listener = listenTcp({ turn, ...tcp, tls, proxy: undefined });
-  opened.push({ listener, stop: () => turn.stop() });
-  return { ...all, port: listener.port };
-}
-
-const secured: TlsOptions = { material: materialOf([server]), clientCertificates: 'off' };
-
 test.if(process.platform === 'linux').each([
   ['a plaintext socket', undefined, connectTcp],
-  ['the socket beneath TLS', secured, connectSecurely],
+  ['the socket beneath TLS', plainTls, connectSecurely],
 ] as const)('%s is probed by TCP from when the broker asks for it', async (_, tls, connect) => {
-  const { port, broker } = listen(tls);
+  const { port, broker } = listenOver(stage({ tcpKeepAliveMs: 60_000 }), { tls });
   const client = connect(port);
   await client.send('x');
   await broker.until(() => broker.count('received') === 1);
