@@ -26,6 +26,9 @@ import { WillMessage } from './will.ts';
 /** The one authentication method, and the user name that stands for it in every version. */
 export const JWT = 'JWT';
 
+/** A Keep Alive longer than this tells of a vanished client hours late: then the network is asked as well. */
+const LONGEST_UNPROBED_SECONDS = 3_600;
+
 /** CONNECT came: checks what needs no token, then has the token verified. */
 export function beginConnect(
   state: State,
@@ -171,7 +174,9 @@ export function acceptConnect(
     retainAvailable: retainAvailable ?? true,
     keepAliveSeconds,
   });
-  if (keepAliveSeconds === 0) state.outbox.probe(connection.id);
+  if (keepAliveSeconds === 0 || keepAliveSeconds > LONGEST_UNPROBED_SECONDS) {
+    state.outbox.probe(connection.id);
+  }
   connection.lastPacketMs = now;
   connection.schedule(now);
   counters.clientsConnected++;

@@ -23,7 +23,7 @@ export interface Outbox {
   /** Stop reading from the connection's socket until `resume`. */
   pause(connection: ConnectionId): void;
   resume(connection: ConnectionId): void;
-  /** No Keep Alive was agreed, so that silence says nothing: have the network find out whether the peer is still there. */
+  /** Silence says nothing, or for hours: have the network find out whether the peer is still there. */
   probe(connection: ConnectionId): void;
   /** Check a token; `verified` tells the outcome. */
   verify(connection: ConnectionId, token: string): void;

@@ -38,7 +38,7 @@ export interface TurnOptions {
   readonly report: (event: BrokerEvent) => void;
   readonly clock?: SteadyClock;
   readonly counters?: NetCounters;
-  /** Idle time before a peer that agreed to no Keep Alive is probed by TCP; 0 for never. */
+  /** Idle time before a peer that the broker wants probed is probed by TCP; 0 for never. */
   readonly tcpKeepAliveMs?: number;
   /** How long a closed connection has to take what was sent and to end. */
   readonly closeTimeoutMs?: number;

@@ -71,7 +71,7 @@ const transport = {
     60,
     0,
     86_400,
-    'Idle time before the system probes whether a peer that asked for no Keep Alive is still there; 0 turns it off',
+    'Idle time before the system probes whether a peer that asked for no Keep Alive, or for one of over an hour, is still there; 0 turns it off',
   ),
 };
 
