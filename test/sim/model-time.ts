@@ -83,6 +83,7 @@ export function tokenExpired({ now }: Model, connection: ModelConnection): boole
  */
 export function silent({ now }: Model, connection: ModelConnection, beyondDoubt = false): boolean {
   if (connection.keepAliveSeconds === 0 || connection.phase !== 'open') return false;
+  if (connection.isPaused) return false;
   const sinceMs = beyondDoubt ? connection.latestAtPacketMs : connection.lastPacketMs;
   return now - sinceMs >= connection.keepAliveSeconds * 1_500;
 }

@@ -54,7 +54,12 @@ export class Observer {
         if (note.event.kind === 'session-expired') this.#expired(note.event.party);
         return undefined;
       case 'pause':
-      case 'resume':
+      case 'resume': {
+        const connection = model.connections.get(note.connection);
+        if (connection !== undefined) connection.isPaused = note.kind === 'pause';
+        if (note.kind === 'resume') connection?.heard(model);
+        return undefined;
+      }
       case 'forward':
         return undefined;
       default:

@@ -157,6 +157,11 @@ export class Routing {
       }
     }
     session.deliveries = [];
+    if (!this.#model.durable) return;
+    // Also where it was no member any more: QoS 2 whose sending may have begun goes to nobody else. [MQTT-4.8.2-5]
+    for (const delivery of this.shared) {
+      if (delivery.members.has(session)) delivery.excuse ??= 'on disk with a session that ended';
+    }
   }
 
   /** What the session may no longer receive, and is not on its way over this connection, is over. */

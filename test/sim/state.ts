@@ -197,6 +197,8 @@ export class ModelConnection {
   /** The latest time there had been by then: the clock may have been set back before. */
   latestAtPacketMs: Millis;
   keepAliveSeconds = 0;
+  /** The broker does not read from it for now. */
+  isPaused = false;
   /** Topic Aliases, in and out. */
   readonly aliasesIn = new Map<number, TopicName>();
   readonly aliasesOut = new Map<number, TopicName>();
