@@ -6,7 +6,7 @@
  * posted in one batch, with what they sent. Until then nothing of them has happened, so that a worker
  * that ends in the midst of a group takes nothing with it that would be missed. A run that stands in
  * the store's transaction and awaits something holds up those of the group that stand in it as well,
- * and the start of those that are known to write.
+ * with what their users asked for later, and the start of those that are known to write.
  */
 import { parted, unpack } from './batch.ts';
 import { type Commands, ToRun } from './exchange.ts';
@@ -36,6 +36,8 @@ export interface Job {
   after: Job | undefined;
   /** Whether its run is over. */
   over: boolean;
+  /** Whether it is over and part of what the transaction commits, or comes after one that is and is told of with it. */
+  stands: boolean;
   readonly command: Command;
   /** How often it was begun anew because of the store. */
   redone: number;
@@ -96,7 +98,15 @@ export class Runner {
         attempt: runs[row + ToRun.Attempt] as number,
       };
       const after = this.#jobs.get((runs[row + ToRun.After] as number) - 1);
-      const job: Job = { slot, after, over: false, command, redone: 0, alone: false };
+      const job: Job = {
+        slot,
+        after,
+        over: false,
+        stands: false,
+        command,
+        redone: 0,
+        alone: false,
+      };
       this.#jobs.set(slot, job);
       this.#line(job);
     }
@@ -135,7 +145,7 @@ export class Runner {
         if (store.user === undefined) this.#ready.unshift(this.#writers.splice(0));
         const job = this.#ready.peek();
         if (job === undefined) break;
-        if (store.user !== undefined && writes(job)) {
+        if (store.user !== undefined && (writes(job) || job.after?.stands)) {
           this.#ready.shift();
           this.#writers.push(job);
           continue;
@@ -215,7 +225,11 @@ export class Runner {
     if (this.#active.size === 0) this.#standing.beats(false);
     const { job, run } = active;
     if (run.use.stale && !run.timedOut) this.#again(job, run.use);
-    else this.#keep(active, outcome);
+    else if (job.after?.over === false) {
+      // The commit of what it comes after failed while it awaited something.
+      this.#surroundings.store.undo(run.use);
+      this.#line(job);
+    } else this.#keep(active, outcome);
     if (!this.#working) queueMicrotask(() => this.#wake());
   }
 
@@ -251,6 +265,7 @@ export class Runner {
     // one that awaited something, nobody knows whether it was not its own doing.
     if (!active.left) this.#standing.unbegins(job.slot);
     job.over = true;
+    job.stands = (use.joined && why === undefined) || job.after?.stands === true;
     for (const next of this.#behind.get(job.slot) ?? []) this.#ready.push(next);
     this.#behind.delete(job.slot);
   }
@@ -261,29 +276,31 @@ export class Runner {
 
   /**
    * Commits the group and posts what became of it. While a run that stands in the transaction awaits
-   * something, only what has no part in that.
+   * something, only what has no part in that and comes after nothing that has.
    */
   #settle(): void {
     const { store } = this.#surroundings;
     const held = store.user !== undefined;
-    const group = held ? this.#group.filter((done) => !standsIn(done)) : this.#group;
+    const group = held ? this.#group.filter(({ job }) => !job.stands) : this.#group;
     // Of runs that were undone a transaction may be left, which nobody wants.
     if (group.length === 0 && !held) store.abandon();
     if (group.length === 0 || !this.#standing.claims()) return;
-    this.#group = held ? this.#group.filter(standsIn) : [];
+    this.#group = held ? this.#group.filter(({ job }) => job.stands) : [];
     this.#groupBytes = 0;
     let redo: Done[] = [];
     try {
       if (!held) store.commit();
     } catch (error) {
-      const writers = group.filter(standsIn);
-      // By whose fault shows when each run that wrote stands alone, so those are done once more.
-      if (group.length > 1) redo = writers;
-      else for (const done of writers) done.fault = this.#storeFault(error);
+      const standing = group.filter(({ job }) => job.stands);
+      // By whose fault shows when each run that wrote stands alone, so those are done once more, and
+      // behind them what their users asked for later.
+      if (group.length > 1) redo = standing;
+      else for (const done of standing) done.fault = this.#storeFault(error);
     }
     const settled = redo.length === 0 ? group : group.filter((done) => !redo.includes(done));
     for (const { job } of settled) {
       job.after = undefined;
+      job.stands = false;
       this.#jobs.delete(job.slot);
       this.#standing.settles(job.slot);
     }
@@ -298,6 +315,7 @@ export class Runner {
     for (const job of jobs) {
       job.alone = true;
       job.over = false;
+      job.stands = false;
     }
     const waiting = [...this.#writers.splice(0), ...this.#ready.all()];
     this.#ready.clear();
@@ -337,9 +355,4 @@ function namesOf({ runs, invocations, traces, origin }: Commands): Name[] {
 /** Whether it is taken to write, and to have the right to with its first use of the store. */
 function writes({ redone, alone, command }: Job): boolean {
   return redone > 0 || alone || command.source.habits.locksFirst;
-}
-
-/** Whether it is part of what the transaction commits. */
-function standsIn({ run, fault: why }: Done): boolean {
-  return run.use.joined && why === undefined;
 }

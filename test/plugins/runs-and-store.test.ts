@@ -147,6 +147,116 @@ describe('the store', () => {
     expect(bench.texts).toEqual([...Array(20).keys()].map((n) => `x_n ${n + 1}`));
   });
 
+  test('what is sent by a run that follows one whose commit failed goes out behind what that one sends', async () => {
+    const bench = await opened({
+      ...migrations,
+      'count.ts': plainHandlerFile(
+        'count',
+        `${count} send('x', 'n', store.get\`select n from count\`?.n);`,
+      ),
+      'hidden.ts': plainHandlerFile(
+        'hidden',
+        "try { store.run`insert or rollback into count values ('a', 100)` } catch {}",
+      ),
+      'note.ts': plainHandlerFile('note', "send('x', 'noted', input);"),
+      'fail.ts': plainHandlerFile('fail', "throw new Error('no');"),
+    });
+    const expected: string[] = [];
+    for (let n = 1; n <= 20; n++) {
+      const round = [command('count'), command('hidden'), command('fail'), command('note', `${n}`)];
+      await bench.run(...round);
+      expected.push(`x_n ${n}`, `x_noted ${n}`);
+    }
+    expect(bench.texts).toEqual(expected);
+  });
+
+  test('a run that awaited something while the commit of the one before it failed is told of behind it', async () => {
+    const bench = await opened({
+      ...migrations,
+      'count.ts': handlerFile(
+        'count',
+        `${count} if (globalThis.holds && globalThis.counted) await globalThis.noted.promise;
+         globalThis.counted = true; send('x', 'n', store.get\`select n from count\`?.n);`,
+      ),
+      'hidden.ts': plainHandlerFile(
+        'hidden',
+        "try { store.run`insert or rollback into count values ('a', 100)` } catch {}",
+      ),
+      'note.ts': handlerFile(
+        'note',
+        `if (globalThis.holds) await new Promise(setImmediate);
+         send('x', 'noted', input); globalThis.noted?.resolve();`,
+      ),
+      'hold.ts': plainHandlerFile(
+        'hold',
+        'globalThis.holds = true; globalThis.counted = false; globalThis.noted = Promise.withResolvers();',
+      ),
+    });
+    const round = (n: number) => [command('count'), command('hidden'), command('note', `${n}`)];
+    for (let n = 1; n <= 20; n++) await bench.run(...round(n));
+    await bench.run(command('hold'), ...round(21));
+    const expected = [...Array(21).keys()].flatMap((n) => [`x_n ${n + 1}`, `x_noted ${n + 1}`]);
+    expect(bench.texts).toEqual(expected);
+  });
+
+  describe('while a run stands in the transaction and awaits something', () => {
+    const holding = {
+      ...migrations,
+      'count.ts': plainHandlerFile(
+        'count',
+        `${count} send('x', 'n', store.get\`select n from count\`?.n);`,
+      ),
+      'hold.ts': handlerFile(
+        'hold',
+        `store.run\`delete from count where name = 'b'\`; globalThis.held ??= Promise.withResolvers();
+         if (input) { log.info('holds'); await globalThis.held.promise; send('x', 'held'); }`,
+      ),
+      'list.ts': plainHandlerFile('list', "send('x', 'list', store.get`select n from count`?.n);"),
+      'note.ts': plainHandlerFile('note', "send('x', 'noted');"),
+      'other.ts': plainHandlerFile(
+        'other',
+        "if (input) globalThis.held.resolve(); send('x', 'other');",
+      ),
+    };
+
+    test('what its user asked for before is told in order, whether it wrote or not', async () => {
+      const bench = await opened(holding);
+      const round = ['count', 'note', 'hold'];
+      // Once all are known to be short, a worker is given all three at once.
+      for (let n = 1; n <= 20; n++) await bench.run(...round.map((topic) => command(topic)));
+      const done = bench.handled.length;
+      bench.sent.length = 0;
+      bench.dispatch(command('count'), done + 1);
+      bench.dispatch(command('note'), done + 2);
+      bench.dispatch(command('hold', 'true'), done + 3);
+      await bench.until(() => bench.ofKind('handler-log').length === 1);
+      bench.dispatch(command('other', 'true', by('zoe')), done + 4);
+      await bench.until(() => bench.handled.length === done + 4);
+      const told = bench.texts.filter((text) => text !== 'x_other ');
+      expect(told).toEqual(['x_n 21', 'x_noted ', 'x_held ']);
+    });
+
+    test('what another user asks for sees what that user wrote before, and is told of behind it', async () => {
+      const bench = await opened(holding);
+      for (let n = 1; n <= 20; n++) {
+        await bench.run(command('count'), command('hold', '', by('eve')));
+      }
+      const done = bench.handled.length;
+      bench.sent.length = 0;
+      bench.dispatch(command('count'), done + 1);
+      bench.dispatch(command('hold', 'true', by('eve')), done + 2);
+      await bench.until(() => bench.ofKind('handler-log').length === 1);
+      bench.dispatch(command('list'), done + 3);
+      bench.dispatch(command('note'), done + 4);
+      bench.dispatch(command('other', '', by('zoe')), done + 5);
+      await bench.until(() => bench.texts.includes('x_other '));
+      bench.dispatch(command('other', 'true', by('zoe')), done + 6);
+      await bench.until(() => bench.handled.length === done + 6);
+      const own = bench.texts.filter((text) => !['x_other ', 'x_held '].includes(text));
+      expect(own).toEqual(['x_n 21', 'x_list 21', 'x_noted ']);
+    });
+  });
+
   test('nothing that ends, leaves or hides a transaction can be run', async () => {
     const statements = [
       'commit',
