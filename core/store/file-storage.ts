@@ -77,6 +77,9 @@ export class FileStorage implements Storage {
   readonly #unanswered: Unanswered[] = [];
   /** To be sent behind the batch that what was kept before them goes into. */
   #waiting: Reading[] = [];
+  /** Reads of commands that are not answered, and what commands are done with since the first of them. */
+  #commandReads = 0;
+  readonly #doneMeanwhile = new Set<MessageNumber>();
   /** Whether a batch is under way, or one that came to nothing is about to be told as stored. */
   #busy = false;
   readonly #opening = Promise.withResolvers<void>();
@@ -93,6 +96,9 @@ export class FileStorage implements Storage {
   }
 
   keep(change: Change): void {
+    if (this.#commandReads > 0 && change.kind === 'command-done') {
+      this.#doneMeanwhile.add(change.message);
+    }
     this.#journal.keep(change);
   }
 
@@ -105,8 +111,12 @@ export class FileStorage implements Storage {
     this.#read({ kind: 'fetch', session, after, limit, bytes });
   }
 
-  /** As `fetch` does, reads commands behind the message `after`; `commandsFetched` brings them. */
+  /**
+   * As `fetch` does, reads commands behind the message `after`; `commandsFetched` brings them, without those
+   * that are done with by then, also where the disk failed meanwhile and does not know of it.
+   */
   fetchCommands(after: MessageNumber, limit: number, bytes: number): void {
+    this.#commandReads++;
     this.#read({ kind: 'commands', after, limit, bytes });
   }
 
@@ -231,8 +241,7 @@ export class FileStorage implements Storage {
         return;
       case 'commands':
         this.#unanswered.shift();
-        this.#options.commandsFetched?.(unpackCommands(report.commands), report.more);
-        return;
+        return this.#readCommands(report);
       case 'status':
         if (!this.#started && !report.status.ok) this.#refuse(report.status.reason);
         else this.#options.status(report.status);
@@ -242,6 +251,13 @@ export class FileStorage implements Storage {
       default:
         report satisfies never;
     }
+  }
+
+  #readCommands({ commands, more }: Extract<Report, { kind: 'commands' }>): void {
+    const done = this.#doneMeanwhile;
+    const found = unpackCommands(commands).filter(({ message }) => !done.has(message));
+    if (--this.#commandReads === 0) done.clear();
+    this.#options.commandsFetched?.(found, more);
   }
 
   #begun(): void {

@@ -1,16 +1,50 @@
 /** Commands that wait on disk are read again as they were kept, a piece at a time. */
+import { Database } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StoredCommand } from '../../core/broker/changes.ts';
+import { FILE_NAME } from '../../core/store/data-folder.ts';
 import { openStorage } from '../../core/store/storage.ts';
 import { by, command } from '../plugins/folder.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'bellhop-commands-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const root = mkdtempSync(join(tmpdir(), 'bellhop-commands-'));
+afterAll(() => rmSync(root, { recursive: true }));
+
+test('one that is done with while the disk fails is not brought by a read that waits for the disk', async () => {
+  const folder = mkdtempSync(join(root, 'x-'));
+  const failed = Promise.withResolvers<void>();
+  const read = Promise.withResolvers<readonly number[]>();
+  const { storage, snapshot } = await openStorage({
+    folder,
+    durability: 'os',
+    stored() {},
+    fetched() {},
+    status: ({ ok }) => ok || failed.resolve(),
+    fault: (detail) => expect(detail).toBe(''),
+    commandsFetched: (commands) => read.resolve(commands.map(({ message }) => message)),
+  });
+  for (const _ of snapshot);
+  const holder = new Database(join(folder, FILE_NAME));
+  holder.run('begin immediate');
+  for (const message of [1, 2, 3]) {
+    storage.keep({ kind: 'message', message, content: command('a') });
+    storage.keep({ kind: 'command', message, only: undefined });
+  }
+  storage.post();
+  storage.fetchCommands(0, 100, 1e9);
+  await failed.promise;
+  storage.keep({ kind: 'command-done', message: 2 });
+  storage.post();
+  holder.run('rollback');
+  holder.close(true);
+  expect(await read.promise).toEqual([1, 3]);
+  await storage.close();
+});
 
 test('in the order of their numbers, within the bounds, as they are after all that was kept before', async () => {
+  const folder = mkdtempSync(join(root, 'x-'));
   let heard: ((answer: readonly [readonly StoredCommand[], boolean]) => void) | undefined;
   const { storage, snapshot } = await openStorage({
     folder,
