@@ -117,6 +117,8 @@ export function brokerDesk(
   hasHandler: (name: string) => boolean,
 ): LetterDesk {
   let reached: Position = 0;
+  /** Where the last that was asked for is on disk. */
+  let asked: Position = 0;
   let waiting: { readonly position: Position; resolve(): void; reject(error: Error): void }[] = [];
   stored.listen({
     stored(count) {
@@ -125,9 +127,7 @@ export function brokerDesk(
       waiting = waiting.filter(({ position }) => position > count);
     },
     storageFailed(problem) {
-      for (const { reject } of waiting.splice(0)) {
-        reject(new Failing(`${problem}; what was asked for is carried out once it can be stored`));
-      }
+      for (const { reject } of waiting.splice(0)) reject(new Failing(problem));
     },
   });
   const settled = (position: Position): Promise<void> => {
@@ -139,15 +139,22 @@ export function brokerDesk(
   const act = async (action: LetterAction, selection: LetterSelection): Promise<LetterAnswer> => {
     const problem = stored.problem();
     if (problem !== undefined) return { kind: 'failing', detail: problem };
+    // The disk may be back and not know yet what it failed under: those letters would be found once more.
+    await settled(asked);
     const chosen = DeadLetters.read(folder, (letters) =>
       choose(letters, action, selection, hasHandler),
     );
     if (chosen.kind === 'refused') return chosen;
-    const deal: Deal = (letter) =>
-      action === 'drop'
-        ? turn.inside.letterDropped(letter.number)
-        : turn.inside.replayed(letter.number, commandOf(letter), letter.handler || undefined);
-    const count = await dealWith(folder, chosen.numbers, deal, settled);
+    const deal: Deal = (letter) => {
+      asked =
+        action === 'drop'
+          ? turn.inside.letterDropped(letter.number)
+          : turn.inside.replayed(letter.number, commandOf(letter), letter.handler || undefined);
+      return asked;
+    };
+    const count = await dealWith(folder, chosen.numbers, deal, (position) =>
+      settled(position).catch(comesLater),
+    );
     return { kind: 'done', count };
   };
   let last: Promise<unknown> = Promise.resolve();
@@ -158,6 +165,10 @@ export function brokerDesk(
       return answer;
     },
   };
+}
+
+function comesLater({ message }: Error): never {
+  throw new Failing(`${message}; what was asked for is carried out once it can be stored`);
 }
 
 function failingOf(error: unknown): LetterAnswer {

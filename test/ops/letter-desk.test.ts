@@ -11,7 +11,7 @@ import { defaultLimits } from '../../core/broker/limits.ts';
 import type { LetterDesk } from '../../core/http/control.ts';
 import type { Message } from '../../core/mqtt/packet.ts';
 import { Turn } from '../../core/net/turn.ts';
-import { openBrokerStorage } from '../../core/ops/broker-storage.ts';
+import { type BrokerStorage, openBrokerStorage } from '../../core/ops/broker-storage.ts';
 import { defaultConfig } from '../../core/ops/configuration.ts';
 import { actOnFile, brokerDesk, memoryDesk } from '../../core/ops/letter-desk.ts';
 import { Lifecycle } from '../../core/ops/lifecycle.ts';
@@ -65,6 +65,8 @@ async function commands() {
 
 interface Running {
   readonly desk: LetterDesk;
+  readonly turn: Turn;
+  readonly stored: BrokerStorage;
   /** What the plugins were handed. */
   readonly handed: [Message, MessageNumber, CommandState | undefined][];
 }
@@ -99,7 +101,7 @@ async function run(): Promise<Running> {
   );
   stored.attach(turn);
   const desk = brokerDesk(folder, turn, stored, (name) => ['a', 'b'].includes(name));
-  return { desk, handed };
+  return { desk, turn, stored, handed };
 }
 
 /** Resolves once so many commands were handed over: the turn in which they are on disk has to settle. */
@@ -198,6 +200,28 @@ test('while the disk fails nothing is done, and what it failed under is done onc
   await lifecycle.close();
   expect(numbers()).toEqual([4]);
   expect(await commands()).toEqual([[1, 'a', Number.POSITIVE_INFINITY]]);
+});
+
+test('what is asked for again as soon as the disk is back is carried out once', async () => {
+  await fill('a', 'a');
+  const { desk, turn, stored, handed } = await run();
+  const holder = new Database(join(folder, 'broker.sqlite'));
+  holder.run('begin immediate');
+  // The batch that fails is another one: what is asked for waits behind it.
+  turn.inside.enqueue({ ...content, expiresAtMs: Number.POSITIVE_INFINITY }, undefined);
+  const ask = () => desk.act('replay', { kind: 'numbers', numbers: [2] });
+  await setImmediate();
+  expect((await ask()).kind).toBe('failing');
+  const { promise, resolve } = Promise.withResolvers<void>();
+  stored.listen({ stored() {}, storageBack: resolve });
+  holder.run('rollback');
+  holder.close(true);
+  await promise;
+  expect(await ask()).toEqual({ kind: 'refused', detail: 'there is no dead letter 2' });
+  await handedOver(handed, 2);
+  expect(handed.map(([, , state]) => state?.only)).toEqual([undefined, 'a']);
+  await lifecycle.close();
+  expect([numbers(), (await commands()).length]).toEqual([[4], 2]);
 });
 
 test('without a broker the file itself is changed, and the next start finds the commands', async () => {
