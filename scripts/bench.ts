@@ -9,7 +9,8 @@
  *
  * Further: --rounds N, --brokers Bellhop,Mosquitto, --binary PATH, --mqload PATH for a native load
  * generator (what it cannot do is left to our own), --aedes FOLDER where Aedes is installed from npm,
- * --output FOLDER in place of docs. Prose on the curves is in docs/performance/notes.md.
+ * --beside NAME=value for Bellhop once more with another environment, --output FOLDER in place of docs.
+ * Prose on the curves is in docs/performance/notes.md.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,6 +52,7 @@ function readOptions() {
         binary: { type: 'string', default: join(root, 'dist', 'bellhop') },
         mqload: { type: 'string' },
         aedes: { type: 'string' },
+        beside: { type: 'string' },
         output: { type: 'string', default: join(root, 'docs') },
       },
     });
@@ -199,6 +201,10 @@ if (!values.render) {
       '--brokers takes names of those that are installed: Bellhop,Mosquitto,NATS,Aedes,bare TLS',
       2,
     );
+  }
+  if (values.beside !== undefined) {
+    if (!/^\w+=/.test(values.beside)) giveUp('--beside takes NAME=value', 2);
+    brokers.push(bellhop(values.binary, values.beside));
   }
   // What a native one cannot do is left to our own.
   const generators = [

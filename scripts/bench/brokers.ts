@@ -41,9 +41,11 @@ export default defineHandler({
 });
 `;
 
-export function bellhop(binary: string): Broker {
+/** `variable`, as `NAME=value`, is one of its environment in which it differs from the one that is measured. */
+export function bellhop(binary: string, variable?: string): Broker {
+  const [name = '', value = ''] = variable?.split(/=(.*)/s) ?? [];
   return {
-    name: 'Bellhop',
+    name: variable === undefined ? 'Bellhop' : `Bellhop with ${variable}`,
     version: firstLine([binary, '--version'])?.replace(/^bellhop /, '') ?? 'unknown',
     hasTokens: true,
     highestQoS: 2,
@@ -62,6 +64,7 @@ export function bellhop(binary: string): Broker {
           ...{ MAXIMUM_CONNECTIONS_PER_ADDRESS: '1000000', MAXIMUM_SUBSCRIPTIONS: '1000000' },
           ...{ MAXIMUM_CONNECTIONS: '1000000', MAXIMUM_TOPIC_LEVELS: '128' },
           ...{ QUEUED_MESSAGES: '100000000', QUEUED_BYTES: String(2 ** 40) },
+          ...(variable === undefined ? {} : { [name]: value }),
         },
       };
     },
