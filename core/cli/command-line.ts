@@ -2,6 +2,7 @@
  * Finds the command that was asked for and runs it. Commands are loaded only when they run, so that
  * the broker does not carry the client's code.
  */
+import { tellAllocator } from '../ops/allocator.ts';
 import { StartError } from '../ops/lifecycle.ts';
 import { programVersion } from '../ops/version.ts';
 import { type Command, readArguments, UsageError } from './arguments.ts';
@@ -10,12 +11,15 @@ import { helpOfCommand, helpOfProgram } from './help.ts';
 export interface Entry {
   readonly summary: string;
   readonly load: () => Promise<Command>;
+  /** Whether it runs for long and moves many messages. */
+  readonly lasts?: true;
 }
 
 export const commands: { readonly [name: string]: Entry } = {
   serve: {
     summary: 'run the broker (what happens without a command)',
     load: async () => (await import('./serve.ts')).serve,
+    lasts: true,
   },
   init: {
     summary: 'make a folder a backend: settings, a handler, its test, and types for the editor',
@@ -44,10 +48,12 @@ export const commands: { readonly [name: string]: Entry } = {
   handlers: {
     summary: 'run the handlers of a folder against a broker elsewhere',
     load: async () => (await import('./handlers.ts')).handlers,
+    lasts: true,
   },
   bench: {
     summary: 'put load on an MQTT broker, and measure it',
     load: async () => (await import('./bench.ts')).bench,
+    lasts: true,
   },
   config: {
     summary: 'print every setting, its value and where it came from',
@@ -99,7 +105,9 @@ async function run(written: readonly string[]): Promise<number> {
 
 async function runCommand(name: string, written: readonly string[]): Promise<number> {
   if (written.includes('--help') || written.includes('-h')) return help([name]);
-  const command = await entryOf(name).load();
+  const { load, lasts } = entryOf(name);
+  if (lasts) tellAllocator();
+  const command = await load();
   return command.run(readArguments(written, command.options, command.operands));
 }
 
