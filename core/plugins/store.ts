@@ -164,12 +164,16 @@ export class HandlerStore {
     for (const mark of marks) this.#useless.push(mark);
   }
 
-  /** Deletes marks of no use, if nobody is writing. */
+  /**
+   * Deletes marks of no use, if nobody is writing. It waits for no other process either: it is the time of no
+   * run, and whatever the worker is given meanwhile would wait with it.
+   */
   forgetNow(): void {
-    if (this.#useless.length === 0 || this.#begun || !this.#lock.tryTake()) return;
+    if (this.#useless.length === 0 || this.#begun) return;
     const { writer } = this.#opened();
+    if (!this.#lock.tryTake()) return;
     try {
-      this.#begin(writer);
+      writer.atOnce(() => this.#begin(writer));
       this.#written = true;
       this.commit();
     } catch {

@@ -274,6 +274,37 @@ describe('a mark', () => {
     one.forgetNow();
     expect(readMarks(first).length).toBe(0);
   });
+
+  test('is forgotten without waiting for another process that writes', () => {
+    const waited: unknown[] = [];
+    const timeout = (database: Database) => database.query('pragma busy_timeout').values()[0]?.[0];
+    const databases: Database[] = [];
+    const { stores, first, lock } = storesOver(2, (database) => {
+      databases.push(database);
+      database.run('pragma busy_timeout = 2000');
+      const prepare = database.prepare.bind(database);
+      spyOn(database, 'prepare').mockImplementation((text: string) => {
+        if (text === 'begin immediate') waited.push(timeout(database));
+        return prepare(text);
+      });
+    });
+    const [one, other] = stores;
+    const run = begin(other);
+    add(run, 1);
+    other.keep(run.use, mark);
+    other.commit();
+    first.run('begin immediate');
+    one.forget([mark]);
+    one.forgetNow();
+    first.run('commit');
+    expect(waited).toEqual([2_000, 0]);
+    expect(databases.map(timeout)).toEqual([2_000, 2_000, 2_000, 2_000]);
+    expect(readMarks(first).length).toBe(1);
+    expect(new WriteLock(lock, 3, () => {}).tryTake()).toBe(true);
+    freeWriteLock(lock, 3);
+    one.forgetNow();
+    expect(readMarks(first).length).toBe(0);
+  });
 });
 
 test('a full disk undoes the run that met it, and the next one finds everything as it was', () => {
