@@ -154,10 +154,10 @@ export class Crew {
     const processBytes = process.memoryUsage.rss();
     let busy = false;
     for (const worker of [...this.workers, ...this.retired]) {
-      if (worker.heldCount === 0) continue;
+      if (worker.heldCount === 0 && worker.condemnedFor === undefined) continue;
       busy = true;
-      const why = this.#whyEnd(worker, now, processBytes);
-      if (why === undefined || !worker.condemn()) continue;
+      const why = worker.condemnedFor ?? this.#whyEnd(worker, now, processBytes);
+      if (why === undefined || !worker.condemn(why)) continue;
       worker.end();
       this.#lose(worker, why);
     }

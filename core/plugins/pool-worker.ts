@@ -17,6 +17,7 @@ import {
   type Stray,
   ToRun,
 } from './exchange.ts';
+import type { Fault } from './fault.ts';
 import { FleetingName, type Origin } from './invocation.ts';
 import type { Taker } from './lane.ts';
 import type { PluginFile } from './loader.ts';
@@ -63,6 +64,8 @@ export class PoolWorker implements Taker {
   stoodAtBytes = Number.POSITIVE_INFINITY;
   /** The place of each handler in this worker, by name; those that did not load here are missing. */
   places: ReadonlyMap<string, number> = new Map();
+  /** Why it is to be ended, once it has no right to commit any more; undefined while it has. */
+  condemnedFor: Fault | undefined = undefined;
   /** Since when another version has taken its place; undefined while new commands are for it. */
   retiredAtMs: number | undefined = undefined;
   readonly #thread: Worker;
@@ -250,13 +253,17 @@ export class PoolWorker implements Taker {
     return rules.timeoutMs ?? this.#timeoutMs;
   }
 
-  /** Takes the right to commit away; false where it is committing, or where what it committed is still on its way here. */
-  condemn(): boolean {
+  /**
+   * Takes the right to commit away, because of `why`; false where it is committing. Also false where what it
+   * committed is still on its way here: it is condemned then, and to be asked again once that was heard.
+   */
+  condemn(why: Fault): boolean {
     const { Running, Settling, Condemned } = Phase;
     const place = Progress.Phase;
     const phase = Atomics.compareExchange(this.#progress, place, Running, Condemned);
-    const unheard = ({ slot }: Waiting) => this.#stateOf(slot) === SlotState.Settled;
-    return phase !== Settling && !this.held.some(unheard);
+    if (phase === Settling) return false;
+    this.condemnedFor ??= why;
+    return !this.held.some(({ slot }) => this.#stateOf(slot) === SlotState.Settled);
   }
 
   /** Has it tear down and end by itself, at the latest after `timeoutMs`; resolves when it is gone. It must hold nothing. */
