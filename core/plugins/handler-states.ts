@@ -40,10 +40,10 @@ export class HandlerStates {
     }
   }
 
-  /** Whether something waits for a removed handler that `taker` has. */
-  wants(taker: Taker): boolean {
+  /** Whether something waits for a removed handler that `taker` has, or may where `more` commands wait on disk. */
+  wants(taker: Taker, more: boolean): boolean {
     for (const { leaving, busy, name } of this.#states.values()) {
-      if (leaving && busy && taker.has(name)) return true;
+      if (leaving && (busy || more) && taker.has(name)) return true;
     }
     return false;
   }

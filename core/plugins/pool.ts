@@ -119,7 +119,7 @@ export class Pool {
     this.#crew = new Crew(crewOptions, {
       swapped: (catalogue) => this.#swapped(catalogue),
       ready: (worker) => this.#fill(worker),
-      wants: (worker) => this.handlers.wants(worker),
+      wants: (worker) => this.handlers.wants(worker, this.#backlog?.waits === true),
       settled: (worker, outcomes) => this.#settled(worker, outcomes),
       lost: (worker, why) => this.#lost(worker, why),
       said: (note) => host.report(note.kind === 'log' ? { ...note, kind: 'handler-log' } : note),

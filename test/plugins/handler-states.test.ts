@@ -3,7 +3,7 @@ import { Catalogue } from '../../core/plugins/catalogue.ts';
 import type { LoadedHandler } from '../../core/plugins/exchange.ts';
 import { HandlerStates } from '../../core/plugins/handler-states.ts';
 import type { HandlerState } from '../../core/plugins/waiting.ts';
-import { plainRules } from './waiting.ts';
+import { Hand, plainRules } from './waiting.ts';
 
 const loaded: LoadedHandler = {
   name: 'a',
@@ -35,4 +35,16 @@ test('a handler that is gone is forgotten when nothing waits for it', () => {
   state.waiting = 0;
   states.become(empty);
   expect([...states]).toEqual([]);
+});
+
+test('whoever has a removed handler is wanted while something waits for it, or may wait on disk', () => {
+  const states = new HandlerStates(1);
+  states.become(there);
+  const [state] = states.of([loaded]) as [HandlerState];
+  const hand = new Hand();
+  expect([states.wants(hand, true), states.wants(hand, false)]).toEqual([false, false]);
+  states.become(new Catalogue([], [loaded]));
+  expect([states.wants(hand, true), states.wants(hand, false)]).toEqual([true, false]);
+  state.waiting = 1;
+  expect(states.wants(hand, false)).toBe(true);
 });

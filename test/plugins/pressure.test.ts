@@ -1,6 +1,8 @@
 /** More commands than handlers keep up with, and runs that overlap. */
-import { describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { by, command, handlerFile, plainHandlerFile } from './folder.ts';
+import { describe, expect, setDefaultTimeout, spyOn, test } from 'bun:test';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { by, command, folderOf, handlerFile, plainHandlerFile } from './folder.ts';
 import { benches } from './opened.ts';
 
 const opened = benches();
@@ -65,6 +67,30 @@ describe('a queue that is full', () => {
     bench.dispatch(command('a', '15'), 15);
     await bench.until(() => bench.handled.includes(15));
     expect(bench.texts).toEqual([...Array(15).keys()].map((index) => `x_a ${index + 1}`));
+  });
+
+  test('keeps a handler that was removed for as long as commands for it may be on disk', async () => {
+    const gate = join(folderOf({}), 'gate');
+    const wait = `const { existsSync } = await import('node:fs'); while (!existsSync('${gate}')) await Bun.sleep(5);`;
+    const files = {
+      'slow.ts': handlerFile('slow', wait),
+      'gone.ts': plainHandlerFile('gone', "send('x', 'gone', input);"),
+    };
+    const bench = await opened(files, { queuedCommands: 1 }, { disk: true });
+    bench.dispatch(command('slow'), 1);
+    bench.dispatch(command('gone', '2'), 2);
+    rmSync(join(bench.folder, 'gone.ts'));
+    bench.pool.reload();
+    await bench.until(() => bench.ofKind('plugins-swapped').length === 1);
+    // Old workers stay for a moment in any case: it is over.
+    const now = performance.now.bind(performance);
+    using _ = spyOn(performance, 'now').mockImplementation(() => now() + 2_000);
+    writeFileSync(gate, '');
+    await bench.until(() => bench.fetches.length === 1);
+    const state = { only: undefined, parts: [] };
+    bench.pool.fetched([{ message: 2, content: command('gone', '2'), state }], false);
+    await bench.until(() => bench.handled.includes(2));
+    expect([bench.texts, bench.letters]).toEqual([['x_gone 2'], []]);
   });
 
   test('is read on when what was in memory has expired', async () => {
