@@ -2,7 +2,6 @@
  * Finds the command that was asked for and runs it. Commands are loaded only when they run, so that
  * the broker does not carry the client's code.
  */
-import { tellAllocator } from '../ops/allocator.ts';
 import { StartError } from '../ops/lifecycle.ts';
 import { programVersion } from '../ops/version.ts';
 import { type Command, readArguments, UsageError } from './arguments.ts';
@@ -73,10 +72,16 @@ export const commands: { readonly [name: string]: Entry } = {
   },
 };
 
-/** Runs `bellhop <written…>` and resolves to its exit code: 0, 1 for a failure, 2 for a usage error. */
-export async function runCommandLine(written: readonly string[]): Promise<number> {
+/**
+ * Runs `bellhop <written…>` and resolves to its exit code: 0, 1 for a failure, 2 for a usage error. Calls
+ * `prepare` before a command that lasts: it may make another process of this one.
+ */
+export async function runCommandLine(
+  written: readonly string[],
+  prepare: () => void = () => {},
+): Promise<number> {
   try {
-    return await run(written);
+    return await run(written, prepare);
   } catch (error) {
     if (error instanceof UsageError) {
       process.stderr.write(`bellhop: ${error.message} (see ${whereToRead(written)})\n`);
@@ -94,19 +99,23 @@ function whereToRead([name = '']: readonly string[]): string {
   return Object.hasOwn(commands, name) ? `bellhop help ${name}` : 'bellhop --help';
 }
 
-async function run(written: readonly string[]): Promise<number> {
+async function run(written: readonly string[], prepare: () => void): Promise<number> {
   const [first, ...rest] = written;
   if (first === '--version' || first === '-V') return print(`bellhop ${programVersion()}\n`);
   if (first === '--help' || first === '-h') return print(helpOfProgram(commands));
   if (first === 'help') return help(rest);
-  if (first === undefined || first.startsWith('-')) return runCommand('serve', written);
-  return runCommand(first, rest);
+  if (first === undefined || first.startsWith('-')) return runCommand('serve', written, prepare);
+  return runCommand(first, rest, prepare);
 }
 
-async function runCommand(name: string, written: readonly string[]): Promise<number> {
+async function runCommand(
+  name: string,
+  written: readonly string[],
+  prepare: () => void,
+): Promise<number> {
   if (written.includes('--help') || written.includes('-h')) return help([name]);
   const { load, lasts } = entryOf(name);
-  if (lasts) tellAllocator();
+  if (lasts) prepare();
   const command = await load();
   return command.run(readArguments(written, command.options, command.operands));
 }
