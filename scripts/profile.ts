@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { toldVariables } from '../core/ops/allocator.ts';
 import { type Broker, bellhop } from './bench/brokers.ts';
 import { fullTimes, ownGenerator } from './bench/generator.ts';
 import { describeMachine } from './bench/machine.ts';
@@ -89,7 +90,8 @@ function profiled(folder: string): Broker {
     ...broker,
     setup(place, scenario) {
       const { env } = broker.setup(place, scenario);
-      return { command: [process.execPath, ...profiler, join(root, 'index.ts'), 'serve'], env };
+      const command = [process.execPath, ...profiler, join(root, 'index.ts'), 'serve'];
+      return { command, env: { ...env, ...toldVariables } };
     },
   };
 }

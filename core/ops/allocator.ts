@@ -14,17 +14,22 @@ import { readFileSync } from 'node:fs';
 const OPTION = 'MIMALLOC_PURGE_HOLES_MIN_INTERVAL';
 const INTERVAL_MS = 10_000;
 
+/** What is added to the environment. */
+export const toldVariables = { [OPTION]: String(INTERVAL_MS) } as const;
+
 /**
  * Begins this process anew where its allocator was not told yet, and does not return then. Where the
  * system does not let it, as only Linux is known to, all goes on as it is: it is a matter of speed alone.
+ * And where the runtime was given options: its profiler sends signals to this process, and one on its way
+ * would end the next.
  */
 export function tellAllocator(): void {
+  if (process.execArgv.length > 0) return;
   try {
     const environment = toldEnvironment(readFileSync('/proc/self/environ'));
     if (environment === undefined) return;
     // In a compiled executable the first two say how it was called, and are made up anew.
-    const [, ...written] = process.argv;
-    const args = Bun.isStandaloneExecutable ? written.slice(1) : [...process.execArgv, ...written];
+    const args = process.argv.slice(Bun.isStandaloneExecutable ? 2 : 1);
     process.execve?.(process.execPath, [process.execPath, ...args], environment);
   } catch {
     // No such file, or the system refuses.
@@ -46,5 +51,5 @@ export function toldEnvironment(
     if (equals > 0) environment[entry.slice(0, equals)] ??= entry.slice(equals + 1);
   }
   if (environment[OPTION] !== undefined) return undefined;
-  return { ...environment, [OPTION]: String(INTERVAL_MS) };
+  return { ...environment, ...toldVariables };
 }
