@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 import { SignJWT } from 'jose';
 import { encode } from '../core/mqtt/codec.ts';
-import type { Connect, QoS } from '../core/mqtt/packet.ts';
+import { type Connect, plainConnect, type QoS } from '../core/mqtt/packet.ts';
 
 /** The secret of brokers that scripts start; they are gone when the script is. */
 export const SECRET = 'secret-of-a-script-with-32-bytes-or-more';
@@ -30,6 +30,7 @@ export async function mint(user: string, role: 'handler' | 'device' = 'handler')
 /** A CONNECT of 3.1.1. */
 export function connectFrame(clientIdentifier: string, token: string, stored: boolean): Uint8Array {
   const packet: Connect = {
+    ...plainConnect,
     type: 'connect',
     protocolVersion: 4,
     cleanStart: !stored,
@@ -37,16 +38,7 @@ export function connectFrame(clientIdentifier: string, token: string, stored: bo
     clientIdentifier,
     userName: 'JWT',
     password: new TextEncoder().encode(token),
-    will: undefined,
     sessionExpiryInterval: stored ? 0xffff_ffff : 0,
-    receiveMaximum: 65_535,
-    maximumPacketSize: undefined,
-    topicAliasMaximum: 0,
-    requestResponseInformation: false,
-    requestProblemInformation: true,
-    authenticationMethod: undefined,
-    authenticationData: undefined,
-    userProperties: undefined,
   };
   return encode(packet, 4);
 }

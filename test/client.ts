@@ -5,18 +5,19 @@
 import type { Identity } from '../core/auth/rights.ts';
 import { decode, encode } from '../core/mqtt/codec.ts';
 import { Framer } from '../core/mqtt/framing.ts';
-import type {
-  Acknowledgement,
-  Connack,
-  Connect,
-  Disconnect,
-  Packet,
-  ProtocolVersion,
-  Publish,
-  Subscribe,
-  SubscriptionAcknowledgement,
-  SubscriptionRequest,
-  Will,
+import {
+  type Acknowledgement,
+  type Connack,
+  type Connect,
+  type Disconnect,
+  type Packet,
+  type ProtocolVersion,
+  type Publish,
+  plainConnect,
+  type Subscribe,
+  type SubscriptionAcknowledgement,
+  type SubscriptionRequest,
+  type Will,
 } from '../core/mqtt/packet.ts';
 import { ReasonCode } from '../core/mqtt/reason-code.ts';
 import type { Harness } from './harness.ts';
@@ -86,6 +87,7 @@ export function connectPacket(
 ): Connect {
   const cleanStart = fields.cleanStart ?? true;
   return {
+    ...plainConnect,
     type: 'connect',
     protocolVersion,
     cleanStart,
@@ -93,16 +95,7 @@ export function connectPacket(
     clientIdentifier,
     userName: undefined,
     password: undefined,
-    will: undefined,
     sessionExpiryInterval: protocolVersion === 5 || cleanStart ? 0 : NEVER,
-    receiveMaximum: 65_535,
-    maximumPacketSize: undefined,
-    topicAliasMaximum: 0,
-    requestResponseInformation: false,
-    requestProblemInformation: true,
-    authenticationMethod: undefined,
-    authenticationData: undefined,
-    userProperties: undefined,
     ...fields,
   };
 }

@@ -5,7 +5,13 @@
  */
 import { decode, encode, encodeAcknowledgement } from '../mqtt/codec.ts';
 import { Framer } from '../mqtt/framing.ts';
-import type { Acknowledgement, Connack, PacketIdentifier, QoS } from '../mqtt/packet.ts';
+import {
+  type Acknowledgement,
+  type Connack,
+  type PacketIdentifier,
+  plainConnect,
+  type QoS,
+} from '../mqtt/packet.ts';
 import { ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import type { Ticks } from './clock.ts';
 import { Outgoing } from './outgoing.ts';
@@ -80,6 +86,7 @@ export class Client {
     this.state = 'connecting';
     const { userName, password } = identity;
     const packet = {
+      ...plainConnect,
       type: 'connect' as const,
       protocolVersion: identity.version,
       cleanStart: !identity.stored,
@@ -87,16 +94,7 @@ export class Client {
       clientIdentifier: identity.clientIdentifier,
       userName,
       password: password === undefined ? undefined : Buffer.from(password),
-      will: undefined,
       sessionExpiryInterval: identity.stored ? 0xffff_ffff : 0,
-      receiveMaximum: 65_535,
-      maximumPacketSize: undefined,
-      topicAliasMaximum: 0,
-      requestResponseInformation: false,
-      requestProblemInformation: true,
-      authenticationMethod: undefined,
-      authenticationData: undefined,
-      userProperties: undefined,
     };
     this.outgoing.append(encode(packet, identity.version));
   }

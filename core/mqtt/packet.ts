@@ -57,6 +57,19 @@ export interface Connect {
   readonly userProperties: readonly UserProperty[] | undefined;
 }
 
+/** What holds where a CONNECT names nothing but who connects, and in 3.x always but for the Will. (section 3.1.2.11) */
+export const plainConnect = {
+  will: undefined,
+  receiveMaximum: 65_535,
+  maximumPacketSize: undefined,
+  topicAliasMaximum: 0,
+  requestResponseInformation: false,
+  requestProblemInformation: true,
+  authenticationMethod: undefined,
+  authenticationData: undefined,
+  userProperties: undefined,
+} as const satisfies Partial<Connect>;
+
 export interface Connack {
   readonly type: 'connack';
   readonly sessionPresent: boolean;

@@ -5,13 +5,14 @@
  */
 import { decode, encode, encodeAcknowledgement } from '../mqtt/codec.ts';
 import { Framer } from '../mqtt/framing.ts';
-import type {
-  Acknowledgement,
-  Connack,
-  Message,
-  PacketIdentifier,
-  Publish,
-  SubscriptionAcknowledgement,
+import {
+  type Acknowledgement,
+  type Connack,
+  type Message,
+  type PacketIdentifier,
+  type Publish,
+  plainConnect,
+  type SubscriptionAcknowledgement,
 } from '../mqtt/packet.ts';
 import { ProtocolViolation, ReasonCode } from '../mqtt/reason-code.ts';
 import { LAST_SEND_IDENTIFIER, Sends } from './remote-sends.ts';
@@ -106,6 +107,7 @@ export class RemoteClient {
     this.#write(
       encode(
         {
+          ...plainConnect,
           type: 'connect',
           protocolVersion: 5,
           cleanStart: false,
@@ -113,16 +115,8 @@ export class RemoteClient {
           clientIdentifier,
           userName: 'JWT',
           password: Buffer.from(token),
-          will: undefined,
           sessionExpiryInterval: sessionExpirySeconds,
           receiveMaximum,
-          maximumPacketSize: undefined,
-          topicAliasMaximum: 0,
-          requestResponseInformation: false,
-          requestProblemInformation: true,
-          authenticationMethod: undefined,
-          authenticationData: undefined,
-          userProperties: undefined,
         },
         5,
       ),

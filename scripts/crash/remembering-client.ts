@@ -5,7 +5,13 @@
  */
 import { decode, encode } from '../../core/mqtt/codec.ts';
 import { Framer } from '../../core/mqtt/framing.ts';
-import type { Acknowledgement, Packet, Publish, QoS } from '../../core/mqtt/packet.ts';
+import {
+  type Acknowledgement,
+  type Packet,
+  type Publish,
+  plainConnect,
+  type QoS,
+} from '../../core/mqtt/packet.ts';
 import { ReasonCode } from '../../core/mqtt/reason-code.ts';
 
 export interface RememberingClientOptions {
@@ -117,6 +123,7 @@ export class RememberingClient {
   #sendConnect(): void {
     const { clientIdentifier, token, version, will } = this.#options;
     this.#write({
+      ...plainConnect,
       type: 'connect',
       protocolVersion: version,
       cleanStart: false,
@@ -135,13 +142,6 @@ export class RememberingClient {
       },
       sessionExpiryInterval: version === 5 ? 86_400 : 0xffff_ffff,
       receiveMaximum: version === 5 ? 50 : 65_535,
-      maximumPacketSize: undefined,
-      topicAliasMaximum: 0,
-      requestResponseInformation: false,
-      requestProblemInformation: true,
-      authenticationMethod: undefined,
-      authenticationData: undefined,
-      userProperties: undefined,
     });
   }
 

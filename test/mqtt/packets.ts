@@ -1,14 +1,15 @@
 /** Any sound packet, for the property tests, and what becomes of its bytes on the way. */
 import fc from 'fast-check';
-import type {
-  Acknowledgement,
-  Connect,
-  MessageProperties,
-  Packet,
-  ProtocolVersion,
-  Publish,
-  Subscribe,
-  UserProperty,
+import {
+  type Acknowledgement,
+  type Connect,
+  type MessageProperties,
+  type Packet,
+  type ProtocolVersion,
+  type Publish,
+  plainConnect,
+  type Subscribe,
+  type UserProperty,
 } from '../../core/mqtt/packet.ts';
 import type { ReasonCode } from '../../core/mqtt/reason-code.ts';
 import { frame } from '../client.ts';
@@ -91,20 +92,13 @@ const connect: fc.Arbitrary<Connect> = fc
     }
     return {
       ...packet,
+      ...plainConnect,
       password: packet.userName === undefined ? undefined : packet.password,
       will:
         will === undefined
           ? undefined
           : { ...will, delaySeconds: 0, messageExpiryInterval: undefined, properties: undefined },
       sessionExpiryInterval: packet.cleanStart ? 0 : 0xffffffff,
-      receiveMaximum: 65_535,
-      maximumPacketSize: undefined,
-      topicAliasMaximum: 0,
-      requestResponseInformation: false,
-      requestProblemInformation: true,
-      authenticationMethod: undefined,
-      authenticationData: undefined,
-      userProperties: undefined,
     };
   });
 

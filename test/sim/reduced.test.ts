@@ -6,6 +6,7 @@ import { expect, test } from 'bun:test';
 import { defaultLimits, type Limits } from '../../core/broker/limits.ts';
 import type { Connect, Publish, QoS } from '../../core/mqtt/packet.ts';
 import type { TopicFilter } from '../../core/mqtt/topic.ts';
+import { connectPacket } from '../client.ts';
 import type { SimClient } from './client.ts';
 import type { Link } from './network.ts';
 import { type ClientPlan, identityOf, people } from './scenario.ts';
@@ -38,26 +39,13 @@ class Script {
     const token = `token-${world.tokens.size}`;
     const identity = identityOf(plan.person, plan.person.grants[which], Number.POSITIVE_INFINITY);
     world.tokens.set(token, { kind: 'accept', connection: 0, identity });
-    const packet: Connect = {
-      type: 'connect',
-      protocolVersion: 5,
+    const packet = connectPacket(5, 'c1', {
       cleanStart: false,
-      keepAliveSeconds: 0,
-      clientIdentifier: 'c1',
       userName: 'JWT',
       password: this.#bytes.encode(token),
-      will: undefined,
       sessionExpiryInterval: 0xffff_ffff,
-      receiveMaximum: 65_535,
-      maximumPacketSize: undefined,
-      topicAliasMaximum: 0,
-      requestResponseInformation: false,
-      requestProblemInformation: true,
-      authenticationMethod: undefined,
-      authenticationData: undefined,
-      userProperties: undefined,
       ...more,
-    };
+    });
     const link = world.open(client);
     client.use(link, packet);
     link.write(packet);
