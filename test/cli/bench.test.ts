@@ -35,6 +35,14 @@ function spawnBench(
   });
 }
 
+/** Sends what Ctrl-C does, and resolves to what it wrote and how it ended. */
+function interrupted(
+  child: Bun.Subprocess<'ignore', 'pipe', 'pipe'>,
+): Promise<[out: string, err: string, code: number]> {
+  child.kill('SIGINT');
+  return Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+}
+
 test('Ctrl-C ends it early, and it tells what was measured until then', async () => {
   const { promise: some, resolve } = Promise.withResolvers<void>();
   using broker = new MischievousBroker((count) => {
@@ -51,12 +59,7 @@ test('Ctrl-C ends it early, and it tells what was measured until then', async ()
     '--json',
   ]);
   await some;
-  child.kill('SIGINT');
-  const [out, err, code] = await Promise.all([
-    child.stdout.text(),
-    child.stderr.text(),
-    child.exited,
-  ]);
+  const [out, err, code] = await interrupted(child);
   expect([code, err]).toEqual([130, '']);
   expect(JSON.parse(out)).toMatchObject({ scenario: 'pairs', lost: 0, disconnects: 0 });
 });
@@ -71,12 +74,7 @@ test('Ctrl-C before anything was measured says so, and leaves nothing behind tha
     const more = ['--warm-up', '1h', '--pairs', processes, '--processes', processes];
     const child = spawnBench(broker.port, more);
     await some;
-    child.kill('SIGINT');
-    const [out, err, code] = await Promise.all([
-      child.stdout.text(),
-      child.stderr.text(),
-      child.exited,
-    ]);
+    const [out, err, code] = await interrupted(child);
     expect([code, out]).toEqual([130, '']);
     expect(err).toBe('bellhop: stopped before anything was measured\n');
   }

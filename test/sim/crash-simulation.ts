@@ -2,15 +2,14 @@
  * One simulated run with crashes, by its seed: clients that remember what they owe, brokers that die,
  * and a disk that outlives them. `run` returns what was lost, came twice or came late.
  */
-import { type Broker, createBroker } from '../../core/broker/broker.ts';
-import { defaultLimits } from '../../core/broker/limits.ts';
+import type { Broker } from '../../core/broker/broker.ts';
 import type { ConnectionId, Outbox } from '../../core/broker/outbox.ts';
-import { ReasonCode } from '../../core/mqtt/reason-code.ts';
 import type { TopicFilter } from '../../core/mqtt/topic.ts';
 import { RememberingClient } from '../../scripts/crash/remembering-client.ts';
 import { FakeStorage } from '../store/fake-storage.ts';
 import { Ledger } from '../store/ledger.ts';
 import { COMMANDS, CrashPlugins } from './crash-plugins.ts';
+import { durableBroker, failureOf } from './durable-broker.ts';
 import { Random } from './random.ts';
 
 const STEPS = 240;
@@ -148,25 +147,12 @@ export class CrashSimulation {
           this.plugins.stored(count);
         },
         fetched: (found) => this.#broker.fetched(found, this.#now),
-        status: (status) => {
-          const failure = status.ok
-            ? undefined
-            : { reasonCode: ReasonCode.QuotaExceeded, detail: status.reason };
-          this.#broker.storage(failure, this.#now);
-        },
+        status: (status) => this.#broker.storage(failureOf(status), this.#now),
         fault: (detail) => this.failures.push(detail),
       },
       this.#disk,
     );
-    const broker = createBroker({
-      outbox: this.#outbox(storage),
-      limits: { ...defaultLimits, sysIntervalSeconds: 0 },
-      policy: { commands: [], roles: {}, separator: '_' },
-      assignClientIdentifier: () => 'assigned',
-      version: '0',
-      startedAt: this.#now,
-      durable: true,
-    });
+    const broker = durableBroker(this.#outbox(storage), this.#now);
     this.plugins.boot(storage);
     broker.handles([COMMANDS as TopicFilter], [], this.#now);
     broker.restore(storage.snapshot(), this.#now);

@@ -8,17 +8,16 @@
  *     SIM_SEED=17 SIM_RUNS=1 bun test …                     # one of them
  */
 import { expect, test } from 'bun:test';
-import { type Broker, createBroker } from '../../core/broker/broker.ts';
+import type { Broker } from '../../core/broker/broker.ts';
 import type { Change, MessageNumber } from '../../core/broker/changes.ts';
-import { defaultLimits } from '../../core/broker/limits.ts';
 import type { ConnectionId, Outbox } from '../../core/broker/outbox.ts';
 import { encode } from '../../core/mqtt/codec.ts';
 import type { Message } from '../../core/mqtt/packet.ts';
-import { ReasonCode } from '../../core/mqtt/reason-code.ts';
 import type { Presence } from '../../core/plugins/context.ts';
 import { connectPacket } from '../client.ts';
 import { FakeStorage } from '../store/fake-storage.ts';
 import { Ledger } from '../store/ledger.ts';
+import { durableBroker, failureOf } from './durable-broker.ts';
 import { Random } from './random.ts';
 
 const runs = Number(process.env.SIM_RUNS ?? 1_000);
@@ -93,24 +92,12 @@ class PresenceSimulation {
       {
         stored: (count) => this.#broker.stored(count, this.#now),
         fetched: (found) => this.#broker.fetched(found, this.#now),
-        status: (status) => {
-          const reasonCode = ReasonCode.QuotaExceeded;
-          const failure = status.ok ? undefined : { reasonCode, detail: status.reason };
-          this.#broker.storage(failure, this.#now);
-        },
+        status: (status) => this.#broker.storage(failureOf(status), this.#now),
         fault: (detail) => this.failures.push(detail),
       },
       this.#disk,
     );
-    const broker = createBroker({
-      outbox: this.#outbox(storage),
-      limits: { ...defaultLimits, sysIntervalSeconds: 0 },
-      policy: { commands: [], roles: {}, separator: '_' },
-      assignClientIdentifier: () => 'assigned',
-      version: '0',
-      startedAt: this.#now,
-      durable: true,
-    });
+    const broker = durableBroker(this.#outbox(storage), this.#now);
     this.#waiting = [];
     this.#told = perClient();
     this.#accepted = new Map();
