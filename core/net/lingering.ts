@@ -11,33 +11,31 @@ import type { Link } from './link.ts';
 export class Lingering {
   readonly #timeoutMs: number;
   #maximum: number;
-  /** In the order of their deadlines, since all have the same time. */
-  #links: Link[] = [];
-  #deadlines: number[] = [];
-  #first = 0;
+  /** Their deadlines, the nearest first, since all have the same time. */
+  readonly #deadlines = new Map<Link, number>();
   #timer: ReturnType<typeof setTimeout> | undefined = undefined;
   readonly #cut: (link: Link) => void;
-  /** Those whose sockets stand; the list also has some that have ended. */
-  size = 0;
 
-  /** `cut` ends a socket, and calls `ended`. */
+  /** `cut` ends a socket. */
   constructor(timeoutMs: number, maximum: number, cut: (link: Link) => void) {
     this.#timeoutMs = timeoutMs;
     this.#maximum = maximum;
     this.#cut = cut;
   }
 
+  get size(): number {
+    return this.#deadlines.size;
+  }
+
   add(link: Link): void {
-    this.#links.push(link);
-    this.#deadlines.push(performance.now() + this.#timeoutMs);
-    this.size++;
-    while (this.size > this.#maximum) this.#cutFirst();
+    this.#deadlines.set(link, performance.now() + this.#timeoutMs);
+    this.#cutUpTo(Number.POSITIVE_INFINITY, this.#maximum);
     this.#arm();
   }
 
   /** The socket of one of them is gone. */
-  ended(): void {
-    this.size--;
+  ended(link: Link): void {
+    this.#deadlines.delete(link);
   }
 
   /** Any number may linger, each in its time: all connections end at once. */
@@ -48,27 +46,28 @@ export class Lingering {
   /** No more time for anybody. */
   stop(): void {
     clearTimeout(this.#timer);
-    while (this.size > 0) this.#cutFirst();
+    this.#cutUpTo(Number.POSITIVE_INFINITY);
   }
 
   #arm(): void {
-    const deadline = this.#deadlines[this.#first];
-    if (this.#timer !== undefined || deadline === undefined) return;
+    if (this.#timer !== undefined) return;
+    const [deadline] = this.#deadlines.values();
+    if (deadline === undefined) return;
     this.#timer = setTimeout(this.#passed, Math.max(1, Math.ceil(deadline - performance.now())));
   }
 
   #passed = (): void => {
     this.#timer = undefined;
-    const now = performance.now();
-    while ((this.#deadlines[this.#first] ?? Number.POSITIVE_INFINITY) <= now) this.#cutFirst();
-    this.#links.splice(0, this.#first);
-    this.#deadlines.splice(0, this.#first);
-    this.#first = 0;
+    this.#cutUpTo(performance.now());
     this.#arm();
   };
 
-  #cutFirst(): void {
-    const link = this.#links[this.#first++];
-    if (link !== undefined && link.state !== 'gone') this.#cut(link);
+  /** Cuts those whose time is over at `now`, the first to close first, until no more than `most` are left. */
+  #cutUpTo(now: number, most = 0): void {
+    for (const [link, deadline] of this.#deadlines) {
+      if (deadline > now || this.size <= most) return;
+      this.#deadlines.delete(link);
+      this.#cut(link);
+    }
   }
 }

@@ -123,7 +123,7 @@ export class Sockets {
   remove(link: Link): boolean {
     if (link.state === 'gone') return false;
     const wasOpen = link.state === 'open';
-    if (!wasOpen) this.#lingering.ended();
+    if (!wasOpen) this.#lingering.ended(link);
     link.state = 'gone';
     link.discard();
     this.#registry.delete(link);
