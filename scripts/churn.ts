@@ -5,9 +5,12 @@
  *     bun scripts/churn.ts [--minutes 30] [--slots 200] [--rate 500] [--binary dist/bellhop]
  *
  * Every fourth client leaves a stored session that its next life comes back to, one in ten vanishes
- * without DISCONNECT, and topics and client identifiers are new each time for the others. Prints the
- * resident memory by the minute, and how much it grew from the second fifth of the time to the last.
+ * without a PUBACK or a DISCONNECT, and topics and client identifiers are new each time for the others.
+ * All others acknowledge what they get, so that what the broker has to keep does not grow. Prints the
+ * resident memory and the deliveries in the broker's file by the minute, and how much the memory grew
+ * from the second fifth of the time to the last.
  */
+import { Database } from 'bun:sqlite';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,28 +36,31 @@ const port = await freePort();
 const broker = startBroker(bellhopAt(values.binary), port, folder);
 const token = await mint('churn');
 const DISCONNECT = Uint8Array.of(0xe0, 0);
-const payload = new Uint8Array(64).fill(120);
+const PAYLOAD_BYTES = 64;
 
 let lives = 0;
 let completed = 0;
 let failed = 0;
 
-/** A client's whole life. Packets of the broker are small and come whole on loopback, one behind the other. */
+/**
+ * A client's whole life, which ends with the message that it published itself: a stored session may
+ * bring one of an earlier life first. Packets of the broker are small and come whole on loopback, one
+ * behind the other.
+ */
 function live(slot: number): Promise<void> {
   const life = ++lives;
   const stored = life % 4 === 0;
+  const vanishes = life % 10 === 0;
   const name = stored ? `stored-${slot}` : `once-${life}`;
   const topic = stored ? `churn/${slot}` : `churn/${life % 100_000}/${slot}`;
+  const payload = Buffer.alloc(PAYLOAD_BYTES, String(life).padStart(16));
   return new Promise((resolve) => {
-    const end = (socket: Socket, fine: boolean): void => {
+    let over = false;
+    const end = (fine: boolean): void => {
+      if (over) return;
+      over = true;
       if (fine) completed++;
       else failed++;
-      socket.data = undefined;
-      if (life % 10 === 0) socket.terminate();
-      else {
-        socket.write(DISCONNECT);
-        socket.end();
-      }
       resolve();
     };
     void Bun.connect({
@@ -63,27 +69,55 @@ function live(slot: number): Promise<void> {
       socket: {
         open: (socket) => void socket.write(connectFrame(name, token, stored)),
         data(socket, bytes) {
-          for (let at = 0; at < bytes.length; at += 2 + (bytes[at + 1] as number)) {
+          for (let at = 0; at < bytes.length; ) {
+            const next = at + 2 + (bytes[at + 1] as number);
             const type = (bytes[at] as number) >> 4;
             if (type === 2) {
-              if (bytes[at + 3] !== 0) return end(socket, false);
+              if (bytes[at + 3] !== 0) return void socket.terminate();
               socket.write(subscribeFrame(topic, 1));
             } else if (type === 9) socket.write(publishFrame(topic, 1, 7, payload));
-            else if (type === 3) return end(socket, true);
+            else if (type === 3) {
+              const own = payload.equals(bytes.subarray(next - PAYLOAD_BYTES, next));
+              if (!(own && vanishes)) socket.write(pubackFor(bytes.subarray(at, next)));
+              if (own) {
+                end(true);
+                return leave(socket, vanishes);
+              }
+            }
+            at = next;
           }
         },
-        close: () => resolve(),
-        error: () => resolve(),
+        close: () => end(false),
+        error: () => end(false),
       },
-    }).catch(() => {
-      failed++;
-      resolve();
-    });
+    }).catch(() => end(false));
   });
+}
+
+function leave(socket: Socket, vanishes: boolean): void {
+  if (vanishes) socket.terminate();
+  else {
+    socket.write(DISCONNECT);
+    socket.end();
+  }
+}
+
+/** The PUBACK of 3.1.1 to a PUBLISH of QoS 1. */
+function pubackFor(publish: Buffer): Uint8Array {
+  const at = 4 + publish.readUInt16BE(2); // behind the fixed header and the topic
+  return Uint8Array.of(0x40, 2, publish[at] as number, publish[at + 1] as number);
 }
 
 function residentKilobytes(): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${broker.pid}/status`, 'utf8'))?.[1]);
+}
+
+/** What waits for clients in the broker's file. */
+function storedDeliveries(): number {
+  const database = new Database(join(folder, 'data/broker.sqlite'), { readonly: true });
+  const count = database.query('select count(*) from delivery').values()[0]?.[0] as number;
+  database.close();
+  return count;
 }
 
 await Bun.sleep(2_000); // the broker starts; a client that comes too early is counted as failed
@@ -91,7 +125,10 @@ const endAt = Date.now() + minutes * 60_000;
 const samples: number[] = [];
 const sampling = setInterval(() => samples.push(residentKilobytes()), 1_000);
 const reporting = setInterval(
-  () => console.log(`${completed} lives, ${residentKilobytes()} kB`),
+  () =>
+    console.log(
+      `${completed} lives, ${residentKilobytes()} kB, ${storedDeliveries()} deliveries in the file`,
+    ),
   60_000,
 );
 await Promise.all(
