@@ -16,7 +16,6 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { aedes, type Broker, bareTls, bellhop, mosquitto, nats } from './bench/brokers.ts';
 import { capacityPage } from './bench/capacity.ts';
 import { fullTimes, type Generator, ownGenerator, quickTimes } from './bench/generator.ts';
@@ -34,40 +33,25 @@ import {
   sizesOf,
   tableOf,
 } from './bench/scenarios.ts';
+import { giveUp, numberOf, optionsOf } from './options.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { values } = readOptions();
+const { values } = optionsOf({
+  options: {
+    quick: { type: 'boolean', default: false },
+    render: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    only: { type: 'string', default: '*' },
+    brokers: { type: 'string' },
+    binary: { type: 'string', default: join(root, 'dist', 'bellhop') },
+    mqload: { type: 'string' },
+    aedes: { type: 'string' },
+    beside: { type: 'string' },
+    output: { type: 'string', default: join(root, 'docs') },
+  },
+});
 const output = resolve(values.output);
 const resultsPath = join(output, 'performance', 'results.json');
-
-function readOptions() {
-  try {
-    return parseArgs({
-      options: {
-        quick: { type: 'boolean', default: false },
-        render: { type: 'boolean', default: false },
-        rounds: { type: 'string' },
-        only: { type: 'string', default: '*' },
-        brokers: { type: 'string' },
-        binary: { type: 'string', default: join(root, 'dist', 'bellhop') },
-        mqload: { type: 'string' },
-        aedes: { type: 'string' },
-        beside: { type: 'string' },
-        output: { type: 'string', default: join(root, 'docs') },
-      },
-    });
-  } catch (error) {
-    return giveUp(
-      `${(error as Error).message}; scripts/bench.ts begins with the options there are`,
-      2,
-    );
-  }
-}
-
-function giveUp(why: string, code: 1 | 2): never {
-  console.error(why);
-  process.exit(code);
-}
 
 function readResults(): Results | undefined {
   return existsSync(resultsPath) ? JSON.parse(readFileSync(resultsPath, 'utf8')) : undefined;
@@ -98,7 +82,7 @@ function planOf(brokers: readonly Broker[]): [Scenario, readonly Broker[]][] {
   const wanted = planned.filter(([{ id }]) => matching.match(id));
   if (wanted.length === 0) {
     const ids = planned.map(([{ id }]) => id).join(', ');
-    giveUp(`--only ${values.only} matches nothing; there are ${ids}`, 2);
+    giveUp(`--only ${values.only} matches nothing; there are ${ids}`);
   }
   return wanted
     .map(([scenario, takers]): [Scenario, readonly Broker[]] => [
@@ -123,7 +107,7 @@ async function measure(
   const plan = planOf(brokers);
   const before = readResults();
   const kept = before !== undefined && before.isQuick === values.quick ? before : undefined;
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
+  const rounds = values.rounds ? numberOf(values, 'rounds') : values.quick ? 1 : 3;
   const times = values.quick ? quickTimes : fullTimes;
   const scratch = mkdtempSync(join(tmpdir(), 'bellhop-bench-'));
   const certificate = makeCertificate(scratch);
@@ -203,7 +187,7 @@ if (!values.render) {
     );
   }
   if (values.beside !== undefined) {
-    if (!/^\w+=/.test(values.beside)) giveUp('--beside takes NAME=value', 2);
+    if (!/^\w+=/.test(values.beside)) giveUp('--beside takes NAME=value');
     brokers.push(bellhop(values.binary, values.beside));
   }
   // What a native one cannot do is left to our own.

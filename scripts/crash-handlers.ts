@@ -14,11 +14,11 @@ import { Database } from 'bun:sqlite';
 import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { bellhopAt, startBroker } from './broker.ts';
 import { CrashClient } from './crash/client.ts';
 import { randomFrom } from './crash/random.ts';
 import { freePort, mint } from './load.ts';
+import { numberOf, optionsOf } from './options.ts';
 
 const ACCOUNTS = 20;
 const BALANCE = 1_000;
@@ -26,15 +26,15 @@ const PHONES = 6;
 const WINDOW = 8;
 const DRAIN_MS = 120_000;
 
-const { values } = parseArgs({
+const { values } = optionsOf({
   options: {
     cycles: { type: 'string', default: '200' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    seed: { type: 'string', default: String(1 + (Date.now() % 1_000_000)) },
     binary: { type: 'string', default: 'dist/bellhop' },
   },
 });
-const cycles = Number(values.cycles);
-const seed = Number(values.seed);
+const cycles = numberOf(values, 'cycles');
+const seed = numberOf(values, 'seed');
 
 const plugins: Readonly<Record<string, string>> = {
   'migrations/0001_bank.sql': `

@@ -11,24 +11,24 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { bellhopAt, startBroker } from './broker.ts';
 import { CrashClient } from './crash/client.ts';
 import { randomFrom } from './crash/random.ts';
 import { freePort, mint } from './load.ts';
+import { numberOf, optionsOf } from './options.ts';
 
 const WINDOW = 20;
 const DRAIN_MS = 60_000;
 
-const { values } = parseArgs({
+const { values } = optionsOf({
   options: {
     cycles: { type: 'string', default: '300' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    seed: { type: 'string', default: String(1 + (Date.now() % 1_000_000)) },
     binary: { type: 'string', default: 'dist/bellhop' },
   },
 });
-const cycles = Number(values.cycles);
-const seed = Number(values.seed);
+const cycles = numberOf(values, 'cycles');
+const seed = numberOf(values, 'seed');
 
 const folder = mkdtempSync(join(tmpdir(), 'bellhop-crash-'));
 const port = await freePort();

@@ -14,15 +14,15 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import type { BenchReport } from '../core/bench/report.ts';
 import { duration, number } from '../core/bench/report-text.ts';
 import { type Broker, bellhop, mosquitto, type Place } from './bench/brokers.ts';
 import { ownGenerator } from './bench/generator.ts';
 import { makeCertificate, pinned, withBroker } from './bench/runner.ts';
 import type { Scenario } from './bench/scenarios.ts';
+import { giveUp, numberOf, optionsOf } from './options.ts';
 
-const { values } = parseArgs({
+const { values } = optionsOf({
   options: {
     binary: {
       type: 'string',
@@ -33,10 +33,9 @@ const { values } = parseArgs({
   },
 });
 if (!existsSync(values.binary)) {
-  console.error(`${values.binary} is missing: bun run build host`);
-  process.exit(1);
+  giveUp(`${values.binary} is missing: bun run build host`, 1);
 }
-const seconds = Number(values.seconds);
+const seconds = numberOf(values, 'seconds');
 const generator = ownGenerator(values.binary);
 const flow: Scenario = {
   ...{ id: 'flow', title: 'an unrelated flow', kind: 'pairs' },
@@ -72,7 +71,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'bellhop-durable-'));
 const certificate = makeCertificate(scratch);
 const brokers = [bellhop(values.binary), mosquitto()].filter((each) => each !== undefined);
 const found = new Map<string, number[]>();
-for (let round = 1; round <= Number(values.rounds); round++) {
+for (let round = 1; round <= numberOf(values, 'rounds'); round++) {
   for (const broker of round % 2 === 1 ? brokers : brokers.toReversed()) {
     await withBroker(load, broker, certificate, async (place, { pid }) => {
       const alone = await run(flow, broker, place, pid, 0);

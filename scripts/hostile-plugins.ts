@@ -15,7 +15,6 @@
  */
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Histogram } from '../core/bench/histogram.ts';
 import { bellhopAt } from './broker.ts';
 import { CrashClient } from './crash/client.ts';
@@ -24,6 +23,7 @@ import { cases, HOSTILE_TOPIC, type HostileCase, tellsOf, textOf } from './hosti
 import { type CaseResult, percentilesOf, tableOf, writePage } from './hostile/page.ts';
 import { Pair } from './hostile/pair.ts';
 import { mint } from './load.ts';
+import { numberOf, optionsOf } from './options.ts';
 
 const PAIR_RATE = 500;
 const NOTE_EVERY_MS = 50;
@@ -33,7 +33,7 @@ const ROUNDS = 2;
 /** How long what is under way may take to come to its end. */
 const PATIENCE_MS = 60_000;
 
-const { values } = parseArgs({
+const { values } = optionsOf({
   options: {
     binary: { type: 'string', default: 'dist/bellhop' },
     seconds: { type: 'string', default: '20' },
@@ -42,7 +42,7 @@ const { values } = parseArgs({
     write: { type: 'boolean', default: false },
   },
 });
-const seconds = Number(values.seconds);
+const seconds = numberOf(values, 'seconds');
 const root = new URL('..', import.meta.url).pathname;
 const command = bellhopAt(values.binary);
 

@@ -12,7 +12,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { toldVariables } from '../core/ops/allocator.ts';
 import { type Broker, bellhop } from './bench/brokers.ts';
 import { fullTimes, ownGenerator } from './bench/generator.ts';
@@ -20,6 +19,7 @@ import { describeMachine } from './bench/machine.ts';
 import { machineText } from './bench/page-sources.ts';
 import { makeCertificate, runLoad, withBroker } from './bench/runner.ts';
 import { fullSizes, type Scenario, singlesOf, tableOf } from './bench/scenarios.ts';
+import { giveUp, optionsOf } from './options.ts';
 import { type CpuProfile, ownTimes, type Share } from './profile/cpu-profile.ts';
 import { sharesBetween, ticksByPurpose } from './profile/threads.ts';
 
@@ -109,7 +109,7 @@ ${functions.map((each) => `| \`${each.name}\` | ${share(each.share)} |`).join('\
 ${prose === undefined ? '' : `\n${prose}\n`}`;
 }
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = optionsOf({
   allowPositionals: true,
   options: { write: { type: 'boolean', default: false } },
 });
@@ -119,10 +119,7 @@ const sections: string[] = [];
 for (const id of wanted) {
   const scenario = known.find((each) => each.id === id);
   if (scenario === undefined) {
-    console.error(
-      `there is no scenario ${id}; choose from ${known.map((each) => each.id).join(', ')}`,
-    );
-    process.exit(2);
+    giveUp(`there is no scenario ${id}; choose from ${known.map((each) => each.id).join(', ')}`);
   }
   const text = section(await profile(scenario));
   sections.push(text);

@@ -12,9 +12,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { describeMachine } from './bench/machine.ts';
 import { makeCertificate } from './bench/runner.ts';
+import { numberOf, optionsOf } from './options.ts';
 import { type Load, measure } from './replies/measure.ts';
 import { type Case, type SetUp, setUps } from './replies/setups.ts';
 import { type Results, type Run, resultsText, titleOf } from './replies/text.ts';
@@ -25,7 +25,7 @@ const BEGIN = '<!-- Written by `bun scripts/replies.ts --write`. -->';
 const END = '<!-- So far. -->';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { values } = parseArgs({
+const { values } = optionsOf({
   options: {
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '5' },
@@ -48,11 +48,11 @@ async function measureAll(): Promise<Results> {
   const all = setUps(values.binary);
   const taken = all.filter(({ name }) => new Bun.Glob(values['set-up']).match(name));
   const asked = cases.filter(({ id }) => new Bun.Glob(values.only).match(id));
-  const rounds = Number(values.rounds);
+  const rounds = numberOf(values, 'rounds');
   const load: Load = {
     binary: values.binary,
-    devices: Number(values.devices),
-    seconds: Number(values.seconds),
+    devices: numberOf(values, 'devices'),
+    seconds: numberOf(values, 'seconds'),
     warmUpSeconds: WARM_UP_SECONDS,
   };
   const skipped = all.some(({ broker }) => broker.name === 'Mosquitto')

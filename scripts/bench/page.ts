@@ -47,7 +47,8 @@ process takes then (resident), less what it took before the first of them, is di
 What else is asked of ${OURS}:
 
 ${goalsTable(results)}
-For the goals that are not reached, [profiles](performance/profiles.md) show where the time goes.
+For the goals that are not reached, [profiles](performance/profiles.md) show where the time goes. What becomes
+of the memory while clients come and go for half an hour is [a measurement of its own](performance/churn.md).
 
 ## How the cost grows
 
