@@ -27,10 +27,13 @@ export interface UnstoredCommand {
 /**
  * Hands `publication` to the plugins; one of QoS 1 or 2 once it is on disk, where it waits until they are
  * done with it. One of QoS 0 goes at once and may overtake those: order is that of one topic and QoS. [MQTT-4.6.0-5]
+ * While nothing can be stored the others do as well, hooks and Wills: nobody can be told to come again, as
+ * other publishers are, and what the process loses when it dies does not pile up in memory.
  */
 export function handle(state: State, publication: Publication): void {
   state.counters.commandsHandled++;
-  const number = publication.qos === 0 ? 0 : keep(state, publication, undefined);
+  const unkept = publication.qos === 0 || state.ledger.failure !== undefined;
+  const number = unkept ? 0 : keep(state, publication, undefined);
   handOver(state, publication.keep(), number, undefined);
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Message, MessageProperties, Publisher } from '../mqtt/packet.ts';
 import type { TopicName } from '../mqtt/topic.ts';
-import { enqueue } from './commands.ts';
+import { handle } from './commands.ts';
 import { Publication } from './publication.ts';
 import type { State } from './state.ts';
 
@@ -42,16 +42,7 @@ export function hookCommand(
   };
 }
 
-/**
- * Hands a hook's command to the plugins, and keeps it like one of QoS 1. While nothing can be stored
- * nobody can be told to come again, as a publisher can: then it is handed over all the same, and lost if
- * the process dies, rather than piled up in memory. It overtakes those that wait for the disk then.
- */
+/** Hands a hook's command to the plugins, as `handle` does. */
 export function raise(state: State, command: Message): void {
-  if (state.ledger.failure === undefined) {
-    enqueue(state, command, undefined);
-    return;
-  }
-  state.counters.commandsHandled++;
-  state.outbox.handle(Publication.adopt(command, command.reach), 0, undefined);
+  handle(state, Publication.adopt(command, command.reach));
 }

@@ -16,8 +16,8 @@ import { raiseUndelivered } from './undelivered.ts';
 export type Outcome = 'delivered' | 'nobody' | 'full' | 'unstorable';
 
 /**
- * Keeps `publication` where it is to be retained, and hands it to everybody whom it is for. A `quiet`
- * one raises no hook.
+ * Keeps `publication` where it is to be retained, and hands it to everybody whom it is for; to nobody where
+ * that cannot be promised, since its publisher can be told. A `quiet` one raises no hook.
  */
 export function submit(
   state: State,
@@ -34,6 +34,31 @@ export function submit(
     if (full) return 'full';
   }
   if (publication.retain && !retain(state, publication)) return 'full';
+  return impart(state, publication, from, now, quiet) > 0 ? 'delivered' : 'nobody';
+}
+
+/**
+ * The same for a publication whose publisher is gone: whoever has no room for it goes without, which is
+ * counted, and while nothing can be stored it is kept as well as can be.
+ */
+export function submitAnyhow(
+  state: State,
+  publication: Publication,
+  from: ClientSession | undefined,
+  now: Millis,
+): void {
+  if (publication.retain) retain(state, publication);
+  impart(state, publication, from, now, false);
+}
+
+/** Returns how many it was for. */
+function impart(
+  state: State,
+  publication: Publication,
+  from: ClientSession | undefined,
+  now: Millis,
+  quiet: boolean,
+): number {
   const receivers = route(state, publication, from, now);
   state.outbox.forward(publication);
   // Reach 2: it would be delivered by a device's right to its own topics.
@@ -41,7 +66,7 @@ export function submit(
     raiseUndelivered(state, publication);
   }
   if (publication.retain) publication.forgetFrames();
-  return receivers > 0 ? 'delivered' : 'nobody';
+  return receivers;
 }
 
 // Reused from one publication to the next: no publication is routed while another is.

@@ -13,7 +13,7 @@ import { count } from './counters.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Millis } from './outbox.ts';
 import { Publication, withoutStamps } from './publication.ts';
-import { submit } from './route.ts';
+import { submitAnyhow } from './route.ts';
 import type { ClientSession, Due, State } from './state.ts';
 
 export class WillMessage implements Due {
@@ -99,7 +99,7 @@ export class WillMessage implements Due {
         reach,
         true,
       );
-      submit(state, publication, this.session, now);
+      submitAnyhow(state, publication, this.session, now);
     }
     if (this.session !== undefined) discardWill(state, this.session);
   }
