@@ -91,7 +91,9 @@ function course(churns: readonly Churn[]): string {
 
 const command = bellhopAt(values.binary);
 const wanted = ways.filter(({ id }) => new Bun.Glob(values.only).match(id));
-if (wanted.length === 0) giveUp(`--only ${values.only} matches none of tcp, tls, plugin`);
+if (wanted.length === 0) {
+  giveUp(`--only ${values.only} matches none of ${ways.map(({ id }) => id).join(', ')}`);
+}
 const churns = await Promise.all(wanted.map((way) => Churn.start(way, command)));
 await Bun.sleep(START_MS); // a client that comes too early is counted as failed
 const reporting = setInterval(() => {
@@ -104,8 +106,8 @@ const reporting = setInterval(() => {
 }, 60_000);
 await Promise.all(churns.map((churn) => churn.run(load)));
 clearInterval(reporting);
-const text = `${summary(churns)}\n\n${course(churns)}\n`;
-console.log(text);
+const found = summary(churns);
+console.log(`${found}\n\n${course(churns)}\n`);
 await Promise.all(churns.map((churn) => churn.stop()));
 if (values.write) {
   const today = new Date().toISOString().slice(0, 10);
@@ -121,7 +123,7 @@ what they got: a broker whose clients do not has more to keep from one minute to
 
 Resident memory, and how much it grew from the second fifth of the time to the last:
 
-${summary(churns)}
+${found}
 
 Its course, in MiB:
 

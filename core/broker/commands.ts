@@ -27,8 +27,8 @@ export interface UnstoredCommand {
 /**
  * Hands `publication` to the plugins; one of QoS 1 or 2 once it is on disk, where it waits until they are
  * done with it. One of QoS 0 goes at once and may overtake those: order is that of one topic and QoS. [MQTT-4.6.0-5]
- * While nothing can be stored the others do as well, hooks and Wills: nobody can be told to come again, as
- * other publishers are, and what the process loses when it dies does not pile up in memory.
+ * While nothing can be stored, hooks and Wills go at once too: nobody is there who could send them again,
+ * and they would pile up in memory. They overtake those that wait for the disk, and are lost with the process.
  */
 export function handle(state: State, publication: Publication): void {
   state.counters.commandsHandled++;
