@@ -335,6 +335,7 @@ export class StoredCommands {
   #rows(): string[] {
     const database = new Database(this.#storePath);
     try {
+      database.run('pragma busy_timeout = 10000'); // workers that were stopped let go in their own time
       const all = database.query('select handler, n from done').values() as [string, number][];
       return all.map(([handler, n]) => `${handler} ${n}`);
     } finally {
